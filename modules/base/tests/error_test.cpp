@@ -1,0 +1,47 @@
+#include <weft/base.hpp>
+
+#include <gtest/gtest.h>
+
+namespace weft {
+namespace {
+
+result<int> half(int n) {
+  if (n % 2 != 0) return fail(errc::invalid_argument, "odd");
+  return n / 2;
+}
+result<int> quarter(int n) {
+  WEFT_TRY(const int h, half(n));
+  return half(h);
+}
+
+TEST(Error, SaysWhatWhereAndWhatToDo) {
+  const auto e = error{errc::unavailable, "connection refused"}
+                     .with_operation("GET /users/7")
+                     .with_peer("10.0.0.3:8080")
+                     .with_remedy("is the service running?");
+  EXPECT_EQ(e.code(), errc::unavailable);
+  EXPECT_EQ(e.describe(), "unavailable: connection refused (GET /users/7 to 10.0.0.3:8080): is the service running?");
+}
+
+TEST(Error, KeepsTheContextNearestTheCause) {
+  const auto e = error{errc::internal, "x"}.with_operation("inner").with_operation("outer");
+  EXPECT_EQ(e.operation(), "inner");
+}
+
+TEST(Error, WithoutMessageIsItsCode) { EXPECT_EQ(error{errc::not_found}.describe(), "not_found"); }
+
+TEST(Error, OnlySomeCodesAreTransient) {
+  EXPECT_TRUE(error{errc::unavailable}.transient());
+  EXPECT_TRUE(error{errc::deadline_exceeded}.transient());
+  EXPECT_FALSE(error{errc::invalid_argument}.transient());
+  EXPECT_FALSE(error{errc::cancelled}.transient());
+}
+
+TEST(Result, TryPassesTheErrorOn) {
+  EXPECT_EQ(quarter(8).value(), 2);
+  EXPECT_EQ(quarter(6).error().code(), errc::invalid_argument);
+  EXPECT_EQ(quarter(5).error().message(), "odd");
+}
+
+}  // namespace
+}  // namespace weft
