@@ -1,0 +1,20 @@
+# shellcheck shell=bash
+help() {
+  cat <<'TEXT'
+usage: ./dev run [arguments of the market]
+
+Builds the market (the reference system, examples/market) optimised, and starts it. It prints what to try; Ctrl-C
+drains and ends it, a second Ctrl-C ends it at once.
+TEXT
+}
+
+main() {
+  [[ ${1:-} == -- ]] && shift
+  configure release
+  build release market || fail "the market does not build" "see the compiler's words above"
+  local program
+  program=$(ninja -C build/release -t query market </dev/null | awk '/^  input:/ { getline; print $NF; exit }')
+  [[ -x build/release/$program ]] || fail "build/release has no program market" "rm -r build/release, then repeat"
+  step "starting build/release/$program"
+  exec "build/release/$program" "$@"
+}
