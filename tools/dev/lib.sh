@@ -139,6 +139,9 @@ explain_install_failure() {
 
 # ---- presets ---------------------------------------------------------------------------------------------------------
 
+# The checks written in Python leave no caches in the source tree.
+export PYTHONDONTWRITEBYTECODE=1
+
 readonly presets="dev release asan tsan fuzz"
 
 check_preset() {

@@ -1,0 +1,135 @@
+"""The rules' own test: snippets that each rule must find, and look-alikes that it must leave alone."""
+import sys
+
+import rules
+from source import Source
+from style import Project
+
+PROJECT = Project(
+    order=["base", "json", "runtime", "net", "http", "testkit"],
+    depends={"base": [], "json": ["base"], "runtime": ["base"], "net": ["runtime"], "http": ["net", "json"],
+             "early": [], "testkit": ["http"]},
+    test_depends={"http": ["testkit"]},
+    module_files={"modules/base/CMakeLists.txt": "base", "modules/bad/CMakeLists.txt": "bad",
+                  "modules/early/CMakeLists.txt": "early"})
+BACKWARD = Project(["base", "json"], {"base": ["json"], "json": []}, {}, {"modules/base/CMakeLists.txt": "base"})
+
+CPP = "modules/http/src/server.cpp"
+TEST = "modules/http/tests/server_test.cpp"
+HEADER = "modules/http/include/weft/http/server.hpp"
+STYLE = "weft-" "style: "
+
+# (path, text, the rules that must be found, in the order of their lines)
+CASES = [
+    # module order
+    (CPP, "#include <weft/net/stream.hpp>\n#include <weft/base.hpp>\n#include <vector>\n", []),
+    (CPP, "#include <weft/http/router.hpp>\n#include \"parser.hpp\"\n", []),
+    (CPP, "#include <weft/testkit/simulator.hpp>\n", ["order"]),
+    (CPP, "#include <weft/testkit.hpp>\n", ["order"]),
+    (CPP, "#include <weft/nothing/at_all.hpp>\n", ["order"]),
+    (CPP, "  #  include \"weft/testkit.hpp\"\n", ["order"]),
+    (CPP, "#include \"../../net/src/inner.hpp\"\n", ["order"]),
+    (TEST, "#include <weft/testkit/simulator.hpp>\n", []),
+    ("modules/net/src/tcp.cpp", "#include <weft/json.hpp>\n", ["order"]),
+    ("modules/net/tests/tcp_test.cpp", "#include <weft/http.hpp>\n", ["order"]),
+    ("modules/base/CMakeLists.txt", "weft_module(base)\n", []),
+    ("modules/bad/CMakeLists.txt", "weft_module(bad)\n", ["order"]),
+    # clocks
+    (CPP, "auto a = std::chrono::steady_clock::now();\n", ["clock"]),
+    (CPP, "auto a = steady_clock :: now();\n", ["clock"]),
+    (CPP, "auto a = time(nullptr) + std::time(0) + ::time(&t);\n", ["clock"]),
+    (CPP, "clock_gettime(CLOCK_REALTIME, &now);\n", ["clock"]),
+    (CPP, "std::chrono::steady_clock::time_point at = loop.now();\n", []),
+    (CPP, "auto a = id.time(); auto b = uuid::time(0); clock(); idle_time(0);\n", []),
+    (CPP, "// steady_clock::now() is not for us\nauto s = \"system_clock::now()\";\n", []),
+    (CPP, "/* system_clock::now()\n   time(nullptr) */ auto s = R\"x(time(nullptr))x\";\n", []),
+    ("modules/runtime/src/epoll.cpp", "auto a = std::chrono::steady_clock::now();\n", []),
+    ("bench/json.cpp", "auto a = std::chrono::steady_clock::now();\n", []),
+    # sleeps
+    (CPP, "std::this_thread::sleep_for(1ms);\n", ["sleep"]),
+    (CPP, "usleep(3); ::nanosleep(&a, &b);\n", ["sleep"]),
+    (CPP, "sleep(1);\n::sleep(n);\n", ["sleep", "sleep"]),
+    (CPP, "co_await sleep(5s);\nco_await loop.sleep(3);\nco_await weft::sleep(3);\n", []),
+    # threads
+    (CPP, "std::thread t(f);\nstd::mutex m;\nauto f = std::async(g);\n", ["thread"] * 3),
+    (CPP, "auto n = std::thread::hardware_concurrency(); std::thread::id id; my::thread t;\n", []),
+    (CPP, "std::atomic<int> n; mutex_name = 1;\n", []),
+    # sockets
+    (CPP, "int fd = ::socket(AF_INET, SOCK_STREAM, 0);\nint g = socket(AF_UNIX, 0, 0);\n", ["socket"] * 2),
+    (CPP, "if (::connect(fd, a, n) < 0) return ::bind(fd, a, n);\n", ["socket"]),
+    (CPP, "epoll_ctl(fd, EPOLL_CTL_ADD, g, &event);\n", ["socket"]),
+    (CPP, "auto f = std::bind(g); auto c = co_await net::connect(to); l.accept(); listen(80);\n", []),
+    # random numbers
+    (CPP, "int a = rand() + std::rand();\n", ["random"]),
+    (CPP, "std::random_device device;\nstd::mt19937_64 generator;\n", ["random"] * 2),
+    (CPP, "auto a = loop.random(); auto b = grand(); auto c = x.rand();\n", []),
+    # capturing lambda coroutines
+    (CPP, "auto f = [&] { co_await g(); };\n", ["lambda-coroutine"]),
+    (CPP, "run([this, x = std::move(y)](int a) mutable -> task<std::pair<int, int>> {\n  co_return a;\n});\n",
+     ["lambda-coroutine"]),
+    (CPP, "auto f = [=]<class T>(T t) noexcept(true) -> task<void> { if (t) { for (;;) co_yield 1; } };\n",
+     ["lambda-coroutine"]),
+    (CPP, "return [n]() -> task<> { co_return; };\n", ["lambda-coroutine"]),
+    (CPP, "auto f = [&] { return [](int a) -> task<> { co_await g(a); }(1); };\n", []),
+    (CPP, "auto f = [](int a) -> task<> { co_await g([a] { return a; }); };\n", []),
+    (CPP, "auto f = [](int a) -> task<> { co_await g([a]() -> task<> { co_return; }); };\n", ["lambda-coroutine"]),
+    (CPP, "task<> f() { auto& [a, b] = p; for (auto&& [k, v] : m) { co_await g(v[a]); } x[i] = 1; }\n", []),
+    (CPP, "task<> f() { [[maybe_unused]] int a = b[0]; delete[] c; co_return; }\n", []),
+    (CPP, "task<> operator[](int i) { co_return; }\n", []),
+    (CPP, "// auto f = [&] { co_await g(); };\nauto s = \"[&] { co_await g(); }\"; char c = '[';\n", []),
+    (CPP, "// " + STYLE + "closure outlives the coroutine: run() blocks\nauto f = [&] { co_await g(); };\n", []),
+    (CPP, "auto f = [&] { co_await g(); };  // " + STYLE + "closure outlives the coroutine\n", []),
+    # skipped tests
+    (TEST, "if (!std::getenv(\"CI\")) GTEST_SKIP() << \"no server\";\n", []),
+    (TEST, "GTEST_SKIP() << \"no server\";\n", ["skip"]),
+    (TEST, "if (!std::getenv(\"CI\")) GTEST_SKIP();\n", ["skip"]),
+    # length and names
+    (CPP, "int a;\n" * 600, []),
+    (CPP, "int a;\n" * 601, ["length"]),
+    ("modules/http/src/string_utils.cpp", "int a;\n", ["name"]),
+    ("modules/http/src/common/a.cpp", "int a;\n", ["name"]),
+    ("modules/http/src/uncommon_manageress.cpp", "int a;\n", []),
+    # markers and paths
+    (CPP, "// TO" "DO: later\n", ["marker"]),
+    ("tools/a.sh", "# FIX" "ME\nmktemp x.XXXXXX\n", ["marker"]),
+    (CPP, "// todo lists are data: \"X" "XXY\"\n", []),
+    ("docs/a.md", "see /wo" "rk/shared\n", ["path"]),
+    (CPP, "auto a = \"/ro" "ot/.ssh\"; auto b = \"/tmp/bash" "_jobs.0\";\n", ["path"]),
+    (CPP, "auto a = \"a/wo" "rk/b\"; auto b = \"/wo" "rkers\";\n", []),
+    # white space
+    (CPP, "int a;\t// b\n", ["whitespace"]),
+    (CPP, "int a; \n", ["whitespace"]),
+    (CPP, "int a;", ["whitespace"]),
+    # headers
+    (HEADER, "#pragma once\nint a;\n", []),
+    (HEADER, "// a\n#pragma once\n", ["pragma-once"]),
+    # exemptions
+    (CPP, "// " + STYLE + "allow clock: for people\nauto a = time(nullptr);\n", []),
+    (CPP, "// why, at\n// " + STYLE + "allow clock: for people\n// length\nauto a = time(nullptr);\n", []),
+    (CPP, "auto a = time(nullptr);  // " + STYLE + "allow clock: for people\n", []),
+    (CPP, "// " + STYLE + "allow clock in this file: for people\n\n\nauto a = time(nullptr);\n", []),
+    (CPP, "// " + STYLE + "allow clock: for people\n\nauto a = time(nullptr);\n", ["allow", "clock"]),
+    (CPP, "// " + STYLE + "allow sleep: for people\nauto a = time(nullptr);\n", ["allow", "clock"]),
+    (CPP, "// " + STYLE + "allow clock:\nauto a = time(nullptr);\n", ["allow", "clock"]),
+    (CPP, "// " + STYLE + "allow anything: else\n", ["allow"]),
+]
+
+
+def main():
+    wrong = 0
+    cases = [(*case, PROJECT) for case in CASES] + [("modules/base/CMakeLists.txt", "\n", ["order"], BACKWARD)]
+    for path, text, expected, project in cases:
+        found = [rule for _, rule, _, _ in rules.check(Source(path, text), project)]
+        if found != expected:
+            wrong += 1
+            print(f"{path}: expected {expected}, found {found} in:\n{text[:400]}")
+    found_by_some = {rule for case in CASES for rule in case[2]}
+    for rule in rules.RULES.keys() - found_by_some:
+        wrong += 1
+        print(f"no case breaks the rule {rule}")
+    print(f"{len(cases)} cases, {wrong} wrong")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
