@@ -32,8 +32,10 @@ class reader {
     return value;
   }
   reader& literal(std::string_view expected) {
-    if (rest_.starts_with(expected)) rest_.remove_prefix(expected.size());
-    else refuse();
+    if (rest_.starts_with(expected))
+      rest_.remove_prefix(expected.size());
+    else
+      refuse();
     return *this;
   }
   template <std::size_t N>
@@ -82,9 +84,12 @@ civil civil_of(sys_seconds at) {
   const auto days = floor<std::chrono::days>(at);
   const year_month_day date{days};
   const hh_mm_ss time{at - days};
-  return {static_cast<int>(date.year()),           static_cast<unsigned>(date.month()),
-          static_cast<unsigned>(date.day()),       static_cast<int>(time.hours().count()),
-          static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count())};
+  return {static_cast<int>(date.year()),
+          static_cast<unsigned>(date.month()),
+          static_cast<unsigned>(date.day()),
+          static_cast<int>(time.hours().count()),
+          static_cast<int>(time.minutes().count()),
+          static_cast<int>(time.seconds().count())};
 }
 }  // namespace
 
@@ -93,8 +98,8 @@ std::string format_rfc3339(wall_time at) {
   const auto fraction = duration_cast<nanoseconds>(at - whole).count();
   const auto c = civil_of(whole);
   char text[64];
-  int size = std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d", c.year, c.month, c.day, c.hour,
-                           c.minute, c.second);
+  int size = std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d", c.year, c.month, c.day, c.hour, c.minute,
+                           c.second);
   const auto room = [&] { return sizeof text - static_cast<std::size_t>(size); };
   if (fraction != 0) {
     if (fraction % 1'000'000 == 0)
@@ -152,9 +157,9 @@ std::string format_http_date(wall_time at) {
   const auto c = civil_of(whole);
   const weekday day{floor<days>(whole)};
   char text[64];
-  const int size = std::snprintf(text, sizeof text, "%s, %02u %s %04d %02d:%02d:%02d GMT",
-                                 weekdays[day.c_encoding()].data(), c.day, months[c.month - 1].data(), c.year, c.hour,
-                                 c.minute, c.second);
+  const int size =
+      std::snprintf(text, sizeof text, "%s, %02u %s %04d %02d:%02d:%02d GMT", weekdays[day.c_encoding()].data(), c.day,
+                    months[c.month - 1].data(), c.year, c.hour, c.minute, c.second);
   return {text, static_cast<std::size_t>(size)};
 }
 

@@ -34,7 +34,9 @@ uuid uuid::v7(std::chrono::system_clock::time_point at, std::uint64_t high, std:
 }
 
 result<uuid> uuid::parse(std::string_view text) {
-  const auto malformed = [] { return fail(errc::invalid_argument, "expected a UUID, as 8-4-4-4-12 hexadecimal digits"); };
+  const auto malformed = [] {
+    return fail(errc::invalid_argument, "expected a UUID, as 8-4-4-4-12 hexadecimal digits");
+  };
   if (text.size() != 36) return malformed();
   char digits[32];
   std::size_t count = 0;

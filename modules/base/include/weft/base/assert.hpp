@@ -4,6 +4,6 @@
 namespace weft {
 [[noreturn]] void assertion_failed(const char* condition, const char* message, const char* file, int line) noexcept;
 }
-#define WEFT_ASSERT(condition, message)                                                 \
-  (static_cast<bool>(condition) ? static_cast<void>(0)                                  \
+#define WEFT_ASSERT(condition, message)                \
+  (static_cast<bool>(condition) ? static_cast<void>(0) \
                                 : ::weft::assertion_failed(#condition, message, __FILE__, __LINE__))

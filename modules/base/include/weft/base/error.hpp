@@ -1,5 +1,6 @@
 #pragma once
-// The one vocabulary of failure: `result<T>` holds a value or an `error`, and an error is a canonical code with context.
+// The one vocabulary of failure: `result<T>` holds a value or an `error`, and an error is a canonical code with
+// context.
 //
 //     result<user> find(std::string_view id) {
 //       if (id.empty()) return fail(errc::invalid_argument, "user id is empty");
@@ -17,10 +18,10 @@
 namespace weft {
 
 enum class errc : std::uint8_t {
-  cancelled = 1,            // the caller no longer wants the answer
-  unknown = 2,              // a failure that fits no other code
-  invalid_argument = 3,     // the request is wrong, whatever the state of the system
-  deadline_exceeded = 4,    // time ran out; the operation may still have happened
+  cancelled = 1,          // the caller no longer wants the answer
+  unknown = 2,            // a failure that fits no other code
+  invalid_argument = 3,   // the request is wrong, whatever the state of the system
+  deadline_exceeded = 4,  // time ran out; the operation may still have happened
   not_found = 5,
   already_exists = 6,
   permission_denied = 7,    // the caller is known and may not
@@ -29,10 +30,10 @@ enum class errc : std::uint8_t {
   aborted = 10,             // a conflict with another operation; retry a level higher
   out_of_range = 11,
   unimplemented = 12,
-  internal = 13,            // an invariant is broken
-  unavailable = 14,         // not reachable or not ready; retrying may help
+  internal = 13,     // an invariant is broken
+  unavailable = 14,  // not reachable or not ready; retrying may help
   data_loss = 15,
-  unauthenticated = 16,     // the caller is not known
+  unauthenticated = 16,  // the caller is not known
 };
 
 // The code's canonical name, lower case: "not_found".
@@ -96,9 +97,10 @@ using result = std::expected<T, error>;
 #define WEFT_TRY(declaration, ...) WEFT_TRY_IMPL_(return, WEFT_TRY_NAME_(__COUNTER__), declaration, __VA_ARGS__)
 #define WEFT_CO_TRY(declaration, ...) WEFT_TRY_IMPL_(co_return, WEFT_TRY_NAME_(__COUNTER__), declaration, __VA_ARGS__)
 // The same for an expression whose value is void.
-#define WEFT_TRY_VOID_IMPL_(leave, name, ...)                                                        \
-  do {                                                                                               \
-    if (auto name = (__VA_ARGS__); !name) [[unlikely]] leave ::weft::fail(std::move(name).error()); \
+#define WEFT_TRY_VOID_IMPL_(leave, name, ...)          \
+  do {                                                 \
+    if (auto name = (__VA_ARGS__); !name) [[unlikely]] \
+      leave ::weft::fail(std::move(name).error());     \
   } while (false)
 #define WEFT_TRY_VOID(...) WEFT_TRY_VOID_IMPL_(return, WEFT_TRY_NAME_(__COUNTER__), __VA_ARGS__)
 #define WEFT_CO_TRY_VOID(...) WEFT_TRY_VOID_IMPL_(co_return, WEFT_TRY_NAME_(__COUNTER__), __VA_ARGS__)

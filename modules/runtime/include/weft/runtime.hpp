@@ -1,0 +1,12 @@
+#pragma once
+#include <weft/runtime/blocking.hpp>
+#include <weft/runtime/context.hpp>
+#include <weft/runtime/disk.hpp>
+#include <weft/runtime/epoll_loop.hpp>
+#include <weft/runtime/from_callback.hpp>
+#include <weft/runtime/loop.hpp>
+#include <weft/runtime/sleep.hpp>
+#include <weft/runtime/sync.hpp>
+#include <weft/runtime/task.hpp>
+#include <weft/runtime/task_group.hpp>
+#include <weft/runtime/when.hpp>

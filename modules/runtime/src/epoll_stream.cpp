@@ -1,0 +1,379 @@
+// TCP and Unix sockets on the epoll loop.
+#include "epoll_impl.hpp"
+
+#include <weft/runtime/sleep.hpp>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+namespace weft {
+
+errc code_of_errno(int number) noexcept {
+  switch (number) {
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case ECONNABORTED:
+    case EPIPE:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENOENT:
+    case ENETDOWN:
+      return errc::unavailable;
+    case ETIMEDOUT:
+      return errc::deadline_exceeded;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EAGAIN:
+      return errc::resource_exhausted;
+    case EADDRINUSE:
+      return errc::already_exists;
+    case EACCES:
+    case EPERM:
+      return errc::permission_denied;
+    case EADDRNOTAVAIL:
+    case EINVAL:
+    case EAFNOSUPPORT:
+      return errc::invalid_argument;
+    default:
+      return errc::unknown;
+  }
+}
+
+std::unexpected<error> system_failure(int number, std::string_view operation) {
+  return fail(error{code_of_errno(number), std::generic_category().message(number)}.with_operation(operation));
+}
+
+namespace {
+
+struct socket_address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+  sockaddr* get() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+socket_address to_socket_address(const address& a) {
+  socket_address s;
+  switch (a.type()) {
+    case address::kind::ip4: {
+      auto& in = reinterpret_cast<sockaddr_in&>(s.storage);
+      in.sin_family = AF_INET;
+      in.sin_port = htons(a.port());
+      std::memcpy(&in.sin_addr, a.bytes().data(), 4);
+      s.size = sizeof in;
+      break;
+    }
+    case address::kind::ip6: {
+      auto& in = reinterpret_cast<sockaddr_in6&>(s.storage);
+      in.sin6_family = AF_INET6;
+      in.sin6_port = htons(a.port());
+      std::memcpy(&in.sin6_addr, a.bytes().data(), 16);
+      s.size = sizeof in;
+      break;
+    }
+    case address::kind::unix_path: {
+      auto& un = reinterpret_cast<sockaddr_un&>(s.storage);
+      un.sun_family = AF_UNIX;
+      const auto length = std::min(a.path().size(), sizeof un.sun_path - 1);
+      std::memcpy(un.sun_path, a.path().data(), length);
+      s.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length + 1);
+      break;
+    }
+    case address::kind::none:
+      break;
+  }
+  return s;
+}
+
+address to_address(const socket_address& s) {
+  switch (s.storage.ss_family) {
+    case AF_INET: {
+      const auto& in = reinterpret_cast<const sockaddr_in&>(s.storage);
+      std::array<std::uint8_t, 4> bytes;
+      std::memcpy(bytes.data(), &in.sin_addr, 4);
+      return address::ip4(bytes, ntohs(in.sin_port));
+    }
+    case AF_INET6: {
+      const auto& in = reinterpret_cast<const sockaddr_in6&>(s.storage);
+      std::array<std::uint8_t, 16> bytes;
+      std::memcpy(bytes.data(), &in.sin6_addr, 16);
+      return address::ip6(bytes, ntohs(in.sin6_port));
+    }
+    case AF_UNIX: {
+      const auto& un = reinterpret_cast<const sockaddr_un&>(s.storage);
+      return address::unix_path(s.size > offsetof(sockaddr_un, sun_path) ? un.sun_path : "");
+    }
+    default:
+      return {};
+  }
+}
+
+address local_address(int descriptor) {
+  socket_address s;
+  s.size = sizeof s.storage;
+  if (::getsockname(descriptor, s.get(), &s.size) != 0) return {};
+  return to_address(s);
+}
+
+void send_at_once(int descriptor) {
+  const int on = 1;
+  ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+class socket_stream final : public stream {
+ public:
+  socket_stream(epoll_loop& l, unique_descriptor socket, address local, address peer)
+      : socket_{std::move(socket)}, registration_{l, socket_.get()} {
+    info_.local = std::move(local);
+    info_.peer = std::move(peer);
+  }
+  result<> add() { return registration_.add(); }
+
+  io_result try_read(std::span<char> into) override {
+    if (failed_ != 0) return {io_status::failed};
+    if (!registration_.readable) return {io_status::blocked};
+    const auto count = ::recv(socket_.get(), into.data(), into.size(), 0);
+    if (count > 0) {
+      // A short read has emptied the socket, and the next byte brings an edge; that saves the read that would block.
+      if (static_cast<std::size_t>(count) < into.size() && !registration_.hung_up) registration_.readable = false;
+      return {io_status::ok, static_cast<std::size_t>(count)};
+    }
+    if (count == 0) return {into.empty() ? io_status::ok : io_status::end};
+    if (errno == EINTR || errno == EAGAIN) {
+      registration_.readable = errno == EINTR;
+      return {io_status::blocked};
+    }
+    return failed(errno);
+  }
+
+  io_result try_write(std::span<const const_buffer> buffers) override {
+    if (failed_ != 0) return {io_status::failed};
+    if (!registration_.writable) return {io_status::blocked};
+    static_assert(sizeof(iovec) == sizeof(const_buffer) && offsetof(iovec, iov_len) == offsetof(const_buffer, size));
+    ssize_t count = 0;
+    if (buffers.size() == 1) {
+      count = ::send(socket_.get(), buffers[0].data, buffers[0].size, MSG_NOSIGNAL);
+    } else {
+      msghdr message{};
+      message.msg_iov = reinterpret_cast<iovec*>(const_cast<const_buffer*>(buffers.data()));
+      message.msg_iovlen = std::min<std::size_t>(buffers.size(), 64);
+      count = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+    }
+    if (count >= 0) return {io_status::ok, static_cast<std::size_t>(count)};
+    if (errno == EINTR || errno == EAGAIN) {
+      registration_.writable = errno == EINTR;
+      return {io_status::blocked};
+    }
+    return failed(errno);
+  }
+
+  void wait(io_direction direction, io_waiter& waiter) override { registration_.wait(direction, waiter); }
+  void cancel(io_direction direction, errc reason) override { registration_.cancel(direction, reason); }
+  void shutdown_write() override { ::shutdown(socket_.get(), SHUT_WR); }
+  void reset() override {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    if (failed_ == 0) failed_ = ECONNABORTED;
+    registration_.remove();
+    socket_ = unique_descriptor{};
+    registration_.happened(EPOLLHUP);
+  }
+
+  error failure() const override {
+    return error{code_of_errno(failed_), std::generic_category().message(failed_)}.with_peer(info_.peer.to_string());
+  }
+  const stream_info& info() const override { return info_; }
+
+ private:
+  io_result failed(int number) noexcept {
+    failed_ = number;
+    return {io_status::failed};
+  }
+
+  unique_descriptor socket_;
+  epoll_registration registration_;
+  stream_info info_;
+  int failed_ = 0;
+};
+
+// A connect or an accept: the waiting is the same as for a read or a write.
+class socket_readiness final : public io_waiter {
+ public:
+  socket_readiness(epoll_registration& r, io_direction direction) noexcept : registration_{r}, direction_{direction} {}
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> frame) noexcept {
+    frame_ = frame;
+    registration_.wait(direction_, *this);
+  }
+  result<> await_resume() const {
+    if (interrupted()) return fail(reason(), "the wait was interrupted");
+    return {};
+  }
+  void run() override { frame_.resume(); }
+
+ private:
+  epoll_registration& registration_;
+  io_direction direction_;
+  std::coroutine_handle<> frame_;
+};
+
+class socket_listener final : public listener {
+ public:
+  socket_listener(epoll_loop& l, unique_descriptor socket, address local)
+      : loop_{l}, socket_{std::move(socket)}, registration_{l, socket_.get()}, local_{std::move(local)} {}
+  ~socket_listener() override { remove_file(); }
+  result<> add() { return registration_.add(); }
+
+  task<result<std::unique_ptr<stream>>> accept() override {
+    for (;;) {
+      if (closed_) co_return fail(errc::cancelled, "the listener was closed");
+      socket_address from;
+      from.size = sizeof from.storage;
+      unique_descriptor accepted{::accept4(socket_.get(), from.get(), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+      if (accepted.get() >= 0) {
+        const bool tcp = local_.type() != address::kind::unix_path;
+        if (tcp) send_at_once(accepted.get());
+        auto local = tcp ? local_address(accepted.get()) : local_;
+        auto connection =
+            std::make_unique<socket_stream>(loop_, std::move(accepted), std::move(local), to_address(from));
+        WEFT_CO_TRY_VOID(connection->add());
+        co_return connection;
+      }
+      if (errno == EAGAIN) {
+        registration_.readable = false;
+        WEFT_CO_TRY_VOID(co_await socket_readiness(registration_, io_direction::read));
+      } else if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO) {
+        co_return system_failure(errno, "accepting a connection");
+      }
+    }
+  }
+  void close() override {
+    closed_ = true;
+    registration_.cancel(io_direction::read, errc::cancelled);
+    registration_.remove();
+    remove_file();
+    socket_ = unique_descriptor{};
+  }
+  const address& local() const override { return local_; }
+
+ private:
+  void remove_file() {
+    if (local_.type() == address::kind::unix_path && socket_.get() >= 0) ::unlink(local_.path().c_str());
+  }
+
+  epoll_loop& loop_;
+  unique_descriptor socket_;
+  epoll_registration registration_;
+  address local_;
+  bool closed_ = false;
+};
+
+int family_of(const address& a) {
+  switch (a.type()) {
+    case address::kind::ip6:
+      return AF_INET6;
+    case address::kind::unix_path:
+      return AF_UNIX;
+    default:
+      return AF_INET;
+  }
+}
+
+// A socket's file that no server answers on is left from a crash; one that answers is somebody's.
+bool nobody_listens(socket_address where) {
+  struct stat file{};
+  const auto& un = reinterpret_cast<const sockaddr_un&>(where.storage);
+  if (::stat(un.sun_path, &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
+  const unique_descriptor probe{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  return ::connect(probe.get(), where.get(), where.size) != 0 && errno == ECONNREFUSED;
+}
+
+}  // namespace
+
+result<std::unique_ptr<listener>> epoll_loop::listen(const address& at, listen_options options) {
+  const auto what = "listening on " + at.to_string();
+  if (at.type() == address::kind::none) return fail(errc::invalid_argument, "no address to listen on");
+  unique_descriptor socket{::socket(family_of(at), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (socket.get() < 0) return system_failure(errno, what);
+  const int on = 1;
+  auto where = to_socket_address(at);
+  if (at.type() == address::kind::unix_path) {
+    if (nobody_listens(where)) ::unlink(at.path().c_str());
+  } else {
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (options.share_port) ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  }
+  if (::bind(socket.get(), where.get(), where.size) != 0) {
+    auto problem = system_failure(errno, what);
+    if (errno != EADDRINUSE) return problem;
+    return fail(problem.error().with_remedy("another process listens there: stop it, or choose another port"));
+  }
+  if (at.type() == address::kind::unix_path && ::chmod(at.path().c_str(), options.unix_mode) != 0)
+    return system_failure(errno, what);
+  if (::listen(socket.get(), options.backlog) != 0) return system_failure(errno, what);
+  auto local = at.type() == address::kind::unix_path ? at : local_address(socket.get());
+  auto made = std::make_unique<socket_listener>(*this, std::move(socket), std::move(local));
+  WEFT_TRY_VOID(made->add());
+  return made;
+}
+
+task<result<std::unique_ptr<stream>>> epoll_loop::connect(context ctx, address to, connect_options options) {
+  WEFT_CO_TRY_VOID(ctx.check(now()));
+  const auto refused = [&to](int number) {
+    return fail(error{code_of_errno(number), std::generic_category().message(number)}
+                    .with_operation("connecting")
+                    .with_peer(to.to_string()));
+  };
+  if (to.type() == address::kind::none) co_return fail(errc::invalid_argument, "no address to connect to");
+  unique_descriptor socket{::socket(family_of(to), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (socket.get() < 0) co_return refused(errno);
+  if (to.type() != address::kind::unix_path) {
+    if (options.no_delay) send_at_once(socket.get());
+    if (options.keep_alive > duration::zero()) {
+      const int on = 1;
+      const auto idle = static_cast<int>(
+          std::max<std::int64_t>(1, std::chrono::duration_cast<std::chrono::seconds>(options.keep_alive).count()));
+      ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+      ::setsockopt(socket.get(), IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    }
+  }
+  auto where = to_socket_address(to);
+  const int raw = socket.get();
+  const bool pending = ::connect(raw, where.get(), where.size) != 0;
+  if (pending && errno != EINPROGRESS) co_return refused(errno);
+  if (pending) {
+    struct connecting final : timer_node, cancel_callback {
+      explicit connecting(epoll_registration& r) : registration{r} {}
+      void expire() override { registration.cancel(io_direction::write, errc::deadline_exceeded); }
+      void cancelled(errc reason) override { registration.cancel(io_direction::write, reason); }
+      epoll_registration& registration;
+    };
+    epoll_registration registration{*this, raw};
+    registration.writable = false;
+    WEFT_CO_TRY_VOID(registration.add());
+    connecting guard{registration};
+    if (ctx.has_deadline()) arm(guard, ctx.deadline());
+    guard.watch(ctx.cancellation());
+    auto waited = co_await socket_readiness(registration, io_direction::write);
+    if (!waited) co_return fail(waited.error().with_operation("connecting").with_peer(to.to_string()));
+    int problem = 0;
+    socklen_t size = sizeof problem;
+    if (::getsockopt(raw, SOL_SOCKET, SO_ERROR, &problem, &size) != 0) problem = errno;
+    if (problem != 0) co_return refused(problem);
+  }
+  auto finished = std::make_unique<socket_stream>(*this, std::move(socket), local_address(raw), to);
+  WEFT_CO_TRY_VOID(finished->add());
+  co_return finished;
+}
+
+}  // namespace weft
