@@ -23,7 +23,8 @@ main() {
   need format
   ((${#files[@]})) || mapfile -t files < <(all_sources '*.cpp' '*.hpp' '*.h')
   ((${#files[@]})) || return 0
-  printf '%s\0' "${files[@]}" | xargs -0 -P "$(jobs_count)" -n 16 clang-format-19 "${mode[@]}" ||
+  printf '%s\0' "${files[@]}" | xargs -0 -P "$(jobs_count)" -n 16 clang-format-19 "${mode[@]}" 2>&1 |
+    { sed -n 's/^\([^:]*:[0-9]*\):.*clang-format-violations.*/\1: not formatted/p; t; /^[^ ].*error/p' | sort -u -V; } ||
     fail "not formatted as .clang-format says" "./dev fmt"
   step "${#files[@]} files: formatted"
 }

@@ -51,5 +51,6 @@ known = {os.path.realpath(each["file"]) for each in json.load(open("build/dev/co
 print("\n".join(file for file in sys.argv[1:] if os.path.realpath(file) in known))' "$@" | sed '/^$/d')
   ((${#known[@]})) || return 0
   step "clang-tidy on ${#known[@]} files"
-  printf '%s\0' "${known[@]}" | xargs -0 -P "$(jobs_count)" -n 1 clang-tidy-19 -p build/dev --quiet
+  printf '%s\0' "${known[@]}" | xargs -0 -P "$(jobs_count)" -n 1 clang-tidy-19 -p build/dev --quiet 2>&1 |
+    { grep -v -E '^[0-9]+ warnings?.* generated' || true; }
 }
