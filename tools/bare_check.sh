@@ -26,9 +26,9 @@ trap clean_up EXIT
 
 # The first archive of bookworm's main suite that this machine uses, whichever way its sources are written.
 mirror() {
-  { awk '/^URIs:/ { uri = $2 } /^Suites:/ && /bookworm( |$)/ { print uri; exit }' /etc/apt/sources.list.d/*.sources
-    awk '$1 == "deb" { for (i = 2; i < NF; ++i) if ($(i + 1) == "bookworm") print $i }' /etc/apt/sources.list; } 2>/dev/null |
-    head -n 1
+  cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null |
+    awk '/^URIs:/ { uri = $2 } /^Suites:/ && / bookworm( |$)/ && !found++ { print uri }
+      $1 == "deb" { for (i = 2; i < NF; ++i) if ($(i + 1) == "bookworm" && !found++) print $i }' || true
 }
 
 make_bare() {
