@@ -28,14 +28,22 @@ def targets(folder, arguments):
     tests = listed(folder, arguments)
     root = os.path.abspath(folder)
     for test in tests:
-        command = test.get("command", [""])
+        program = test.get("command", [""])[0]
         if "no-build" in properties(test).get("LABELS", []):
             continue
-        if command[0].startswith(root + os.sep):
-            found.add(os.path.relpath(command[0], root))
+        if program.startswith(root + os.sep):
+            found.add(os.path.relpath(program, root))
+        elif not program and is_target(folder, test["name"]):  # ctest names no program that is not built yet
+            found.add(test["name"])
         else:
             return ["all"]
     return sorted(found) or (["none"] if tests else [])
+
+
+def is_target(folder, name):
+    answer = subprocess.run(["ninja", "-C", folder, "-t", "query", name], capture_output=True, check=False,
+                            stdin=subprocess.DEVNULL)
+    return answer.returncode == 0
 
 
 class Tally:
