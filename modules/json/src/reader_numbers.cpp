@@ -1,0 +1,239 @@
+#include <weft/json/reader.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+namespace weft::json {
+
+// A number as it is written: (-) mantissa * 10^exponent, when the mantissa fits.
+struct reader::token {
+  const char* begin = nullptr;
+  const char* end = nullptr;
+  std::uint64_t mantissa = 0;
+  std::int64_t exponent = 0;
+  std::int64_t digits = 0;  // of the mantissa, leading zeros included
+  bool negative = false;
+  bool whole = true;  // neither a fraction nor an exponent
+  bool fits = true;   // all digits are in `mantissa`
+};
+
+namespace {
+
+bool is_digit(const char* at, const char* end) noexcept { return at != end && static_cast<unsigned>(*at - '0') < 10; }
+
+constexpr double powers_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+constexpr std::uint64_t exact_in_double = std::uint64_t{1} << 53;
+
+}  // namespace
+
+bool reader::lex_number(token& t, std::string_view expected) {
+  const char c = look();
+  if (c != '-' && static_cast<unsigned>(c - '0') >= 10) [[unlikely]]
+    return mismatch(expected);
+  const char* at = at_;
+  t.begin = at;
+  t.negative = c == '-';
+  if (t.negative) ++at;
+  const auto take_digits = [&] {
+    const char* from = at;
+    std::uint64_t mantissa = t.mantissa;
+    // 19 digits always fit; one more may.
+    const char* safe = at + std::min<std::ptrdiff_t>(end_ - at, std::max<std::int64_t>(19 - t.digits, 0));
+    while (at != safe && static_cast<unsigned>(*at - '0') < 10)
+      mantissa = mantissa * 10 + static_cast<unsigned>(*at++ - '0');
+    while (is_digit(at, end_)) [[unlikely]] {
+      const auto digit = static_cast<unsigned>(*at++ - '0');
+      if (t.fits &&
+          (__builtin_mul_overflow(mantissa, 10u, &mantissa) || __builtin_add_overflow(mantissa, digit, &mantissa))) {
+        t.fits = false;
+      }
+    }
+    t.mantissa = mantissa;
+    t.digits += at - from;
+    return at - from;
+  };
+  if (at != end_ && *at == '0') {
+    ++at;
+    t.digits = 1;
+    if (is_digit(at, end_)) return syntax("a number must not begin with 0", t.begin);
+  } else if (take_digits() == 0) {
+    return syntax("a number needs a digit here", at);
+  }
+  if (at != end_ && *at == '.') {
+    t.whole = false;
+    ++at;
+    const auto fraction = take_digits();
+    if (fraction == 0) return syntax("a number needs a digit after the point", at);
+    t.exponent = -fraction;
+  }
+  if (at != end_ && (*at == 'e' || *at == 'E')) {
+    t.whole = false;
+    ++at;
+    const bool down = at != end_ && *at == '-';
+    if (at != end_ && (*at == '-' || *at == '+')) ++at;
+    if (!is_digit(at, end_)) return syntax("a number needs a digit in its exponent", at);
+    std::int64_t exponent = 0;
+    while (is_digit(at, end_)) exponent = std::min<std::int64_t>(exponent * 10 + (*at++ - '0'), 1'000'000'000'000);
+    t.exponent += down ? -exponent : exponent;
+  }
+  t.end = at;
+  at_ = at;
+  return true;
+}
+
+bool reader::to_double(const token& t, double& out) {
+  if (t.fits && t.mantissa <= exact_in_double && t.exponent >= -22 && t.exponent <= 22) [[likely]] {
+    // Both are exact doubles, so that one rounding gives the nearest (Clinger 1990).
+    const auto mantissa = static_cast<double>(t.mantissa);
+    const double value = t.exponent < 0 ? mantissa / powers_of_ten[-t.exponent] : mantissa * powers_of_ten[t.exponent];
+    out = t.negative ? -value : value;
+    return true;
+  }
+  const auto [end, failure] = std::from_chars(t.begin, t.end, out);
+  if (failure == std::errc{}) return true;
+  if (t.fits && t.mantissa == 0) {
+    out = t.negative ? -0.0 : 0.0;
+    return true;
+  }
+  if (t.exponent + t.digits < 0) {  // closer to zero than any double
+    out = t.negative ? -0.0 : 0.0;
+    return true;
+  }
+  return syntax("the number is too large for a double", t.begin);
+}
+
+// Most numbers have few digits: those that end within 16 characters or at anything unusual take the long way.
+struct reader::short_number {
+  std::uint64_t mantissa = 0;
+  int fraction = 0;  // digits behind the point
+  bool negative = false;
+};
+
+bool reader::lex_short(short_number& out) noexcept {
+  const char* at = at_;
+  if (end_ - at < 18) return false;  // so that no digit below needs to ask for the end
+  out.negative = *at == '-';
+  if (out.negative) ++at;
+  const char* const first = at;
+  std::uint64_t mantissa = 0;
+  unsigned digit;
+  while ((digit = static_cast<unsigned>(*at - '0')) < 10 && at - first < 15) {
+    mantissa = mantissa * 10 + digit;
+    ++at;
+  }
+  if (at == first || (*first == '0' && at - first > 1)) return false;
+  if (*at == '.') {
+    const char* const point = at++;
+    while ((digit = static_cast<unsigned>(*at - '0')) < 10 && at - first < 16) {
+      mantissa = mantissa * 10 + digit;
+      ++at;
+    }
+    out.fraction = static_cast<int>(at - point - 1);
+    if (out.fraction == 0) return false;
+  }
+  if (digit < 10 || *at == 'e' || *at == 'E') return false;
+  out.mantissa = mantissa;
+  at_ = at;
+  return true;
+}
+
+bool reader::read_double(double& out) {
+  look();
+  if (short_number s; lex_short(s)) [[likely]] {
+    const double value = static_cast<double>(s.mantissa) / powers_of_ten[s.fraction];
+    out = s.negative ? -value : value;
+    return true;
+  }
+  token t;
+  return lex_number(t, "a number") && to_double(t, out);
+}
+
+bool reader::read_number(number& out) {
+  token t;
+  if (!lex_number(t, "a number")) return false;
+  if (t.whole && t.fits) {
+    constexpr auto max = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    if (t.mantissa <= max + (t.negative ? 1 : 0)) {
+      out.is = number::form::int64;
+      out.int64 = static_cast<std::int64_t>(t.negative ? 0 - t.mantissa : t.mantissa);
+      return true;
+    }
+    if (!t.negative) {
+      out.is = number::form::uint64;
+      out.uint64 = t.mantissa;
+      return true;
+    }
+  }
+  out.is = number::form::real;
+  return to_double(t, out.real);
+}
+
+namespace {
+
+std::string whole_number_between(const std::string& min, const std::string& max) {
+  return "must be a whole number from " + min + " to " + max;
+}
+
+}  // namespace
+
+bool reader::read_signed(std::int64_t& out, std::int64_t min, std::int64_t max) {
+  look();
+  const char* const start = at_;
+  if (short_number s; lex_short(s)) [[likely]] {
+    const auto value = static_cast<std::int64_t>(s.negative ? 0 - s.mantissa : s.mantissa);
+    if (s.fraction == 0 && value >= min && value <= max) [[likely]] {
+      out = value;
+      return true;
+    }
+    at_ = start;
+  }
+  token t;
+  if (!lex_number(t, "a whole number")) return false;
+  if (!t.whole) {
+    double real;
+    if (!to_double(t, real)) return false;
+    if (std::trunc(real) != real) return fail("expected a whole number, got one with a fraction");
+    t.fits = std::fabs(real) <= static_cast<double>(exact_in_double);
+    t.mantissa = t.fits ? static_cast<std::uint64_t>(std::fabs(real)) : 0;
+  }
+  constexpr auto limit = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  if (t.fits && t.mantissa <= limit + (t.negative ? 1 : 0)) [[likely]] {
+    const auto value = static_cast<std::int64_t>(t.negative ? 0 - t.mantissa : t.mantissa);
+    if (value >= min && value <= max) [[likely]] {
+      out = value;
+      return true;
+    }
+  }
+  return fail(whole_number_between(std::to_string(min), std::to_string(max)));
+}
+
+bool reader::read_unsigned(std::uint64_t& out, std::uint64_t max) {
+  look();
+  const char* const start = at_;
+  if (short_number s; lex_short(s)) [[likely]] {
+    if (s.fraction == 0 && !s.negative && s.mantissa <= max) [[likely]] {
+      out = s.mantissa;
+      return true;
+    }
+    at_ = start;
+  }
+  token t;
+  if (!lex_number(t, "a whole number")) return false;
+  if (!t.whole) {
+    double real;
+    if (!to_double(t, real)) return false;
+    if (std::trunc(real) != real) return fail("expected a whole number, got one with a fraction");
+    t.fits = std::fabs(real) <= static_cast<double>(exact_in_double);
+    t.mantissa = t.fits ? static_cast<std::uint64_t>(std::fabs(real)) : 0;
+  }
+  if (t.fits && t.mantissa <= max && (!t.negative || t.mantissa == 0)) [[likely]] {
+    out = t.mantissa;
+    return true;
+  }
+  return fail(whole_number_between("0", std::to_string(max)));
+}
+
+}  // namespace weft::json
