@@ -47,7 +47,7 @@ TEST(decode, names_the_place_of_what_is_wrong) {
   EXPECT_EQ((refusal<std::map<std::string, int>>(R"({"a b":{}})")),
             "$[\"a b\"]: expected a whole number, got an object");
   EXPECT_EQ((refusal<std::map<std::string, int>>(R"({"a":1,"a":2})")), "$.a: the field appears twice");
-  EXPECT_EQ(refusal<status>(R"("payed")"), "$: \"payed\" is not one of its values; did you mean \"paid\"?");
+  EXPECT_EQ(refusal<status>(R"("payd")"), "$: \"payd\" is not one of its values; did you mean \"paid\"?");
   EXPECT_EQ(refusal<status>(R"("x")"), "$: \"x\" is not one of its values; known are placed, paid, on_hold");
 }
 
