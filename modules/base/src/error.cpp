@@ -68,7 +68,7 @@ error error::with(std::string_view operation, std::string_view peer, std::string
   set(next.operation, operation);
   set(next.peer, peer);
   set(next.remedy, remedy);
-  error copy{code_};
+  auto copy = *this;
   copy.rep_ = std::make_shared<const rep>(std::move(next));
   return copy;
 }
@@ -76,6 +76,12 @@ error error::with(std::string_view operation, std::string_view peer, std::string
 error error::with_operation(std::string_view operation) const { return with(operation, {}, {}); }
 error error::with_peer(std::string_view peer) const { return with({}, peer, {}); }
 error error::with_remedy(std::string_view remedy) const { return with({}, {}, remedy); }
+
+error error::as_unprocessed() const {
+  auto copy = *this;
+  copy.unprocessed_ = true;
+  return copy;
+}
 
 std::string error::describe() const {
   std::string text{to_string(code_)};

@@ -30,6 +30,11 @@ TEST(Error, KeepsTheContextNearestTheCause) {
 
 TEST(Error, WithoutMessageIsItsCode) { EXPECT_EQ(error{errc::not_found}.describe(), "not_found"); }
 
+TEST(Error, RemembersThatNothingWasProcessed) {
+  EXPECT_FALSE(error{errc::unavailable}.unprocessed());
+  EXPECT_TRUE(error{errc::unavailable}.as_unprocessed().with_peer("10.0.0.3:80").unprocessed());
+}
+
 TEST(Error, OnlySomeCodesAreTransient) {
   EXPECT_TRUE(error{errc::unavailable}.transient());
   EXPECT_TRUE(error{errc::deadline_exceeded}.transient());

@@ -60,6 +60,11 @@ class [[nodiscard]] error {
   [[nodiscard]] error with_peer(std::string_view peer) const;
   [[nodiscard]] error with_remedy(std::string_view remedy) const;
 
+  // Whether the peer certainly did not act on the request: it was never connected, or refused before processing. Only
+  // then may a request that is not idempotent be repeated.
+  [[nodiscard]] bool unprocessed() const noexcept { return unprocessed_; }
+  [[nodiscard]] error as_unprocessed() const;
+
   // For people: "not_found: user 7 (GET /users/7 to 10.0.0.3:8080): <remedy>".
   [[nodiscard]] std::string describe() const;
 
@@ -73,6 +78,7 @@ class [[nodiscard]] error {
 
   std::shared_ptr<const rep> rep_;  // null: no message and no context
   errc code_;
+  bool unprocessed_ = false;
 };
 
 template <class T = void>
