@@ -105,6 +105,8 @@ epoll_loop::epoll_loop(epoll_loop_options options)
     : random_{options.seed ? *options.seed : kernel_seed()}, impl_{std::make_unique<impl>(*this, std::move(options))} {
   refresh_now();
   if (auto added = impl_->wake_registration.add(); !added) throw std::runtime_error{added.error().describe()};
+  // A wrong list of name servers is reported here and not by the first request that needs one.
+  if (!impl_->options.dns_servers.empty()) impl_->names = std::make_unique<resolver>(*this, impl_->options);
 }
 
 epoll_loop::~epoll_loop() {
@@ -259,19 +261,34 @@ task<result<std::vector<dns_record>>> epoll_loop::query_dns(context ctx, std::st
 
 struct epoll_loop::impl::signal_source final : io_waiter {
   signal_source(epoll_loop& l, int descriptor_, std::move_only_function<void(int)> h)
-      : descriptor{descriptor_}, registration{l, descriptor_}, handler{std::move(h)} {}
+      : descriptor{descriptor_}, registration{l, descriptor_} {
+    replace(std::move(h));
+  }
+  signal_source(const signal_source&) = delete;
+  signal_source& operator=(const signal_source&) = delete;
+  ~signal_source() { detach(); }  // before the registration that points here is gone
+  void replace(std::move_only_function<void(int)> h) {
+    handler = std::make_shared<std::move_only_function<void(int)>>(std::move(h));
+  }
   void run() override {
     signalfd_siginfo info{};
-    while (::read(descriptor.get(), &info, sizeof info) == sizeof info) handler(static_cast<int>(info.ssi_signo));
+    while (::read(descriptor.get(), &info, sizeof info) == sizeof info) {
+      const auto calling = handler;  // it may put another in its place
+      (*calling)(static_cast<int>(info.ssi_signo));
+    }
     registration.readable = false;
     registration.wait(io_direction::read, *this);
   }
   unique_descriptor descriptor;
   epoll_registration registration;
-  std::move_only_function<void(int)> handler;
+  std::shared_ptr<std::move_only_function<void(int)>> handler;
 };
 
 result<> epoll_loop::on_signal(int number, std::move_only_function<void(int)> handler) {
+  if (const auto known = impl_->signals.find(number); known != impl_->signals.end()) {
+    known->second->replace(std::move(handler));
+    return {};
+  }
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, number);

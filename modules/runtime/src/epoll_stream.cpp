@@ -62,6 +62,16 @@ struct socket_address {
   sockaddr* get() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
 };
 
+constexpr std::size_t longest_unix_path = sizeof(sockaddr_un::sun_path) - 1;
+
+// A path that the kernel would cut short, or an address of no kind.
+result<> check_address(const address& a) {
+  if (a.type() == address::kind::none) return fail(errc::invalid_argument, "no address is given");
+  if (a.type() == address::kind::unix_path && (a.path().empty() || a.path().size() > longest_unix_path))
+    return fail(errc::invalid_argument, "the path of a Unix socket has 1 to 107 bytes, not '" + a.path() + "'");
+  return {};
+}
+
 socket_address to_socket_address(const address& a) {
   socket_address s;
   switch (a.type()) {
@@ -84,7 +94,7 @@ socket_address to_socket_address(const address& a) {
     case address::kind::unix_path: {
       auto& un = reinterpret_cast<sockaddr_un&>(s.storage);
       un.sun_family = AF_UNIX;
-      const auto length = std::min(a.path().size(), sizeof un.sun_path - 1);
+      const auto length = std::min(a.path().size(), longest_unix_path);
       std::memcpy(un.sun_path, a.path().data(), length);
       s.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length + 1);
       break;
@@ -227,6 +237,24 @@ class socket_readiness final : public io_waiter {
   std::coroutine_handle<> frame_;
 };
 
+// accept() also reports what went wrong with the one connection that it would have returned; the next may be well.
+bool connection_failed(int number) noexcept {
+  switch (number) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case ENETDOWN:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+      return true;
+    default:
+      return false;
+  }
+}
+
 class socket_listener final : public listener {
  public:
   socket_listener(epoll_loop& l, unique_descriptor socket, address local)
@@ -252,7 +280,7 @@ class socket_listener final : public listener {
       if (errno == EAGAIN) {
         registration_.readable = false;
         WEFT_CO_TRY_VOID(co_await socket_readiness(registration_, io_direction::read));
-      } else if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO) {
+      } else if (!connection_failed(errno)) {
         co_return system_failure(errno, "accepting a connection");
       }
     }
@@ -298,11 +326,16 @@ bool nobody_listens(socket_address where) {
   return ::connect(probe.get(), where.get(), where.size) != 0 && errno == ECONNREFUSED;
 }
 
+bool is_other_file(const address& at) {
+  struct stat file{};
+  return at.type() == address::kind::unix_path && ::stat(at.path().c_str(), &file) == 0 && !S_ISSOCK(file.st_mode);
+}
+
 }  // namespace
 
 result<std::unique_ptr<listener>> epoll_loop::listen(const address& at, listen_options options) {
   const auto what = "listening on " + at.to_string();
-  if (at.type() == address::kind::none) return fail(errc::invalid_argument, "no address to listen on");
+  if (auto usable = check_address(at); !usable) return fail(usable.error().with_operation("listening"));
   unique_descriptor socket{::socket(family_of(at), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   if (socket.get() < 0) return system_failure(errno, what);
   const int on = 1;
@@ -314,9 +347,12 @@ result<std::unique_ptr<listener>> epoll_loop::listen(const address& at, listen_o
     if (options.share_port) ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   }
   if (::bind(socket.get(), where.get(), where.size) != 0) {
-    auto problem = system_failure(errno, what);
-    if (errno != EADDRINUSE) return problem;
-    return fail(problem.error().with_remedy("another process listens there: stop it, or choose another port"));
+    const int number = errno;
+    auto problem = system_failure(number, what);
+    if (number != EADDRINUSE) return problem;
+    return fail(problem.error().with_remedy(is_other_file(at)
+                                                ? "a file that is no socket is in the way: choose another path"
+                                                : "another process listens there: stop it, or choose another address"));
   }
   if (at.type() == address::kind::unix_path && ::chmod(at.path().c_str(), options.unix_mode) != 0)
     return system_failure(errno, what);
@@ -334,7 +370,7 @@ task<result<std::unique_ptr<stream>>> epoll_loop::connect(context ctx, address t
                     .with_operation("connecting")
                     .with_peer(to.to_string()));
   };
-  if (to.type() == address::kind::none) co_return fail(errc::invalid_argument, "no address to connect to");
+  if (auto usable = check_address(to); !usable) co_return fail(usable.error().with_operation("connecting"));
   unique_descriptor socket{::socket(family_of(to), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   if (socket.get() < 0) co_return refused(errno);
   if (to.type() != address::kind::unix_path) {

@@ -26,6 +26,8 @@ struct resolver::socket_watch final {
       const int socket = socket_.registration.descriptor();
       const bool reading = direction == io_direction::read;
       (reading ? socket_.registration.readable : socket_.registration.writable) = false;
+      // c-ares reads a TCP socket once for each call, so an edge alone could leave the rest of an answer there.
+      socket_.registration.rearm();
       if (reading ? socket_.wants_read : socket_.wants_write) socket_.registration.wait(direction, *this);
       // The last thing: it may close this socket.
       owned_by.process(reading ? socket : ARES_SOCKET_BAD, reading ? ARES_SOCKET_BAD : socket);
@@ -132,8 +134,6 @@ std::unexpected<error> failure_of(int status, std::string_view name) {
         return errc::not_found;
       case ARES_EBADNAME:
         return errc::invalid_argument;
-      case ARES_ETIMEOUT:
-        return errc::deadline_exceeded;
       case ARES_ECANCELLED:
       case ARES_EDESTRUCTION:
         return errc::cancelled;
@@ -171,6 +171,7 @@ class question final : public timer_node, public cancel_callback {
   }
   void await_suspend(std::coroutine_handle<> frame) {
     resume_.set(frame);
+    suspended_ = true;
     if (context_.has_deadline()) loop_.arm(*this, context_.deadline());
     watch(context_.cancellation());
   }
@@ -191,14 +192,14 @@ class question final : public timer_node, public cancel_callback {
     ended_ = std::move(how);
     disarm();
     unwatch();
-    loop_.schedule(resume_);
+    if (suspended_) loop_.schedule(resume_);
   }
   void expire() override { end(fail(errc::deadline_exceeded, "the deadline passed while resolving a name")); }
   void cancelled(errc reason) override { end(fail(reason, "cancelled while resolving a name")); }
 
   loop& loop_;
   context context_;
-  bool done_ = false;
+  bool done_ = false, suspended_ = false;  // the hosts file answers before anyone waits
   result<> ended_;
   resume_node resume_;
   std::shared_ptr<shared> shared_ = std::make_shared<shared>();

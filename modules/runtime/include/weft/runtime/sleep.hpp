@@ -61,20 +61,31 @@ class [[nodiscard]] yield final {
   resume_node resume_;
 };
 
-// While it lives, the end of `ctx` (its deadline, or cancellation) cancels the waits on a stream.
+// While it lives, the end of `ctx` (its deadline, or cancellation) cancels the waits on a stream: those of that moment
+// at once, and those that begin later within some milliseconds, since a wait may begin in the very turn in which the
+// context ends.
 //     interrupt_on_end guard{loop, ctx, *stream};
 class interrupt_on_end final : timer_node, cancel_callback {
  public:
-  interrupt_on_end(loop& l, const context& ctx, stream& s) : stream_{s} {
+  interrupt_on_end(loop& l, const context& ctx, stream& s) : loop_{l}, stream_{s} {
     if (ctx.has_deadline()) l.arm(*this, ctx.deadline());
     watch(ctx.cancellation());
   }
 
  private:
-  void expire() override { stream_.cancel(errc::deadline_exceeded); }
-  void cancelled(errc reason) override { stream_.cancel(reason); }
+  static constexpr auto again = std::chrono::milliseconds{5};
+  void expire() override {
+    loop_.arm(*this, loop_.now() + again);
+    stream_.cancel(reason_);
+  }
+  void cancelled(errc reason) override {
+    reason_ = reason;
+    expire();
+  }
 
+  loop& loop_;
   stream& stream_;
+  errc reason_ = errc::deadline_exceeded;
 };
 
 }  // namespace weft
