@@ -28,7 +28,8 @@ struct const_buffer {
   std::size_t size = 0;
   const_buffer() = default;
   const_buffer(const void* d, std::size_t n) noexcept : data{d}, size{n} {}
-  const_buffer(std::string_view text) noexcept : data{text.data()}, size{text.size()} {}  // NOLINT: a view of it
+  const_buffer(std::string_view text) noexcept : data{text.data()}, size{text.size()} {}    // NOLINT: a view of it
+  const_buffer(const std::string& text) noexcept : data{text.data()}, size{text.size()} {}  // NOLINT
 };
 
 enum class io_status : std::uint8_t {

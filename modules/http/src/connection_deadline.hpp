@@ -1,0 +1,31 @@
+#pragma once
+// One timer for a connection. Moving the deadline later, as every request does, costs a store: the timer finds out when
+// it fires.
+#include <weft/runtime/context.hpp>
+#include <weft/runtime/loop.hpp>
+
+namespace weft::http {
+
+class connection_deadline final : timer_node {
+ public:
+  connection_deadline(loop& l, stream& s) noexcept : loop_{l}, stream_{s} {}
+
+  void set(duration from_now) {
+    deadline_ = from_now >= context::no_deadline - loop_.now() ? context::no_deadline : loop_.now() + from_now;
+    if (deadline_ != context::no_deadline && (!armed() || due() > deadline_)) loop_.arm(*this, deadline_);
+  }
+  void clear() noexcept { deadline_ = context::no_deadline; }
+
+ private:
+  void expire() override {
+    if (deadline_ == context::no_deadline) return;
+    if (loop_.now() < deadline_) return loop_.arm(*this, deadline_);
+    stream_.cancel(errc::deadline_exceeded);
+  }
+
+  loop& loop_;
+  stream& stream_;
+  steady_time deadline_ = context::no_deadline;
+};
+
+}  // namespace weft::http

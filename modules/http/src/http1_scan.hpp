@@ -1,0 +1,53 @@
+#pragma once
+// Character classes of RFC 9110 5.6.2 and 5.5, and the search for a byte outside them, 16 bytes at a time where the
+// machine can.
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+namespace weft::http::http1 {
+
+enum char_class : std::uint8_t { token_char = 1, value_char = 2, target_char = 4, digit_char = 8 };
+
+inline constexpr auto char_classes = [] {
+  std::array<std::uint8_t, 256> table{};
+  for (int c = 0; c < 256; ++c) {
+    const bool digit = c >= '0' && c <= '9';
+    const bool alpha = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    const bool mark = std::string_view{"!#$%&'*+-.^_`|~"}.find(static_cast<char>(c)) != std::string_view::npos;
+    auto& entry = table[static_cast<std::size_t>(c)];
+    if (digit || alpha || mark) entry |= token_char;
+    if (c == '\t' || (c >= 0x20 && c != 0x7f)) entry |= value_char;
+    if (c > 0x20 && c < 0x7f) entry |= target_char;
+    if (digit) entry |= digit_char;
+  }
+  return table;
+}();
+
+inline bool is(char c, char_class k) noexcept { return (char_classes[static_cast<unsigned char>(c)] & k) != 0; }
+
+// The first byte that may not stand in a field's value; npos when all may.
+inline std::size_t find_non_value(std::string_view text) noexcept {
+  std::size_t i = 0;
+#ifdef __SSE2__
+  for (; i + 16 <= text.size(); i += 16) {
+    const auto bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + i));
+    const auto flip = _mm_set1_epi8(static_cast<char>(0x80));  // unsigned comparison by a signed one
+    const auto control = _mm_cmplt_epi8(_mm_xor_si128(bytes, flip), _mm_set1_epi8(static_cast<char>(0x20 ^ 0x80)));
+    const auto tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+    const auto del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+    const auto wrong = _mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, control), del));
+    if (wrong != 0) return i + static_cast<std::size_t>(__builtin_ctz(static_cast<unsigned>(wrong)));
+  }
+#endif
+  for (; i < text.size(); ++i)
+    if (!is(text[i], value_char)) return i;
+  return std::string_view::npos;
+}
+
+}  // namespace weft::http::http1

@@ -1,0 +1,89 @@
+#include "message_writer.hpp"
+
+namespace weft::http {
+
+namespace {
+
+bool is_framing(std::string_view name) noexcept {
+  switch (name.size()) {
+    case 4: return equal_ignoring_case(name, "date");
+    case 10: return equal_ignoring_case(name, "connection") || equal_ignoring_case(name, "keep-alive");
+    case 14: return equal_ignoring_case(name, "content-length");
+    case 17: return equal_ignoring_case(name, "transfer-encoding");
+    default: return false;
+  }
+}
+
+task<result<>> write_all(stream& s, std::span<const_buffer> buffers, connection_deadline& deadline, duration timeout) {
+  deadline.set(timeout);
+  auto written = co_await s.write(buffers);
+  deadline.clear();
+  co_return written;
+}
+
+std::unexpected<error> source_failed(const error& cause) {
+  return fail(error{errc::data_loss, "the content broke off: " + cause.describe()});
+}
+
+}  // namespace
+
+result<> append_fields(std::string& out, const headers& fields) {
+  for (const auto& f : fields) {
+    if (!http1::valid_field(f.name, f.value)) [[unlikely]]
+      return fail(errc::invalid_argument, "the field '" + std::string{f.name.substr(0, 64)} +
+                                              "' has a name or value that would break the message");
+    if (!is_framing(f.name)) http1::append_field(out, f.name, f.value);
+  }
+  return {};
+}
+
+task<result<>> write_content(stream& s, std::string& out, body& content, content_coding coding,
+                             connection_deadline& deadline, duration timeout) {
+  if (!content.streamed()) {
+    const auto text = coding == content_coding::none ? std::string_view{} : content.buffered();
+    const_buffer buffers[] = {out, text};
+    auto written = co_await write_all(s, buffers, deadline, timeout);
+    out.clear();
+    co_return written;
+  }
+  if (coding == content_coding::none) {
+    const_buffer buffers[] = {out};
+    auto written = co_await write_all(s, buffers, deadline, timeout);
+    out.clear();
+    co_return written;
+  }
+  std::uint64_t left = coding == content_coding::length ? content.length().value_or(0) : ~std::uint64_t{0};
+  for (;;) {
+    auto piece = co_await content.next();
+    if (!piece) {
+      if (!out.empty()) {  // the head is true so far, and the peer should see where it broke off
+        const_buffer head[] = {out};
+        WEFT_CO_TRY_VOID(co_await write_all(s, head, deadline, timeout));
+        out.clear();
+      }
+      co_return source_failed(piece.error());
+    }
+    if (piece->size() > left) co_return source_failed(error{errc::internal, "it is longer than its stated length"});
+    left -= piece->size();
+    const bool last = piece->empty();
+    std::string_view tail;
+    if (coding == content_coding::chunked) {
+      if (last) {
+        out.append("0\r\n");
+        WEFT_CO_TRY_VOID(append_fields(out, content.trailers()));
+        out.append("\r\n");
+      } else {
+        http1::append_chunk_size(out, piece->size());
+        tail = "\r\n";
+      }
+    }
+    if (last && coding == content_coding::length && left > 0)
+      co_return source_failed(error{errc::internal, "it is shorter than its stated length"});
+    const_buffer buffers[] = {out, *piece, tail};
+    WEFT_CO_TRY_VOID(co_await write_all(s, buffers, deadline, timeout));
+    out.clear();
+    if (last) co_return result<>{};
+  }
+}
+
+}  // namespace weft::http
