@@ -23,8 +23,8 @@ struct tag_state {
   bool seen = false;     // the tag was read already; once more is a repeated field
 };
 
-// Reads a key that was not the expected one. `field`: its place is in `index`, its value comes next. `passed`: it is the
-// tag or unknown, and its value was skipped.
+// Reads a key that was not the expected one. `field`: its place is in `index`, its value comes next. `passed`: it is
+// the tag or unknown, and its value was skipped.
 enum class other_key : std::uint8_t { field, passed, failed };
 [[nodiscard]] other_key read_other_key(reader& r, std::span<const std::string_view> names, tag_state& tag,
                                        std::size_t& index);
