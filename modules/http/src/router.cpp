@@ -22,7 +22,7 @@ std::vector<std::string> names_in(const std::vector<detail::pattern_segment>& se
 
 std::string joined(std::string_view prefix, std::string_view pattern) {
   if (prefix == "/") return std::string{pattern};
-  return std::string{prefix} + (pattern == "/" ? std::string_view{} : pattern);
+  return std::string{prefix}.append(pattern == "/" ? std::string_view{} : pattern);
 }
 }  // namespace
 
@@ -45,6 +45,8 @@ handler wrap(handler h, const std::vector<middleware>& around) {
 }
 
 void router::add(int method, std::string_view pattern, handler h, const std::vector<middleware>& around) {
+  if (options_.slash == trailing_slash::ignored && pattern.size() > 1 && pattern.ends_with('/'))
+    pattern.remove_suffix(1);
   const auto segments = detail::parse_pattern(pattern);
   auto names = names_in(segments);
   const auto refuse = [&](std::string_view why) {
@@ -112,9 +114,12 @@ task<result<response>> dispatch(const detail::route_tree& tree, router_options o
   if (path == "*" && method == method::options) return answer_methods(status::no_content, tree.all_methods(), {});
   if (const auto problem = path_problem(path); !problem.empty())
     return answer_failure(status::bad_request, "INVALID_ARGUMENT", problem);
-  if (options.slash == trailing_slash::ignored && path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
 
-  const auto found = tree.find(method, path);
+  auto found = tree.find(method, path);
+  if (options.slash == trailing_slash::ignored && path.size() > 1 && path.ends_with('/'))
+    if (auto without = tree.find(method, path.substr(0, path.size() - 1));
+        without.route != nullptr || !found.path_known)
+      found = without;
   if (found.route != nullptr) {
     r.set_route(found.route->pattern);
     for (std::size_t i = 0; i < found.route->parameters.size(); ++i)
@@ -132,11 +137,7 @@ task<result<response>> dispatch(const detail::route_tree& tree, router_options o
 }  // namespace
 
 handler router::as_handler() const {
-  auto entries = entries_;
-  if (options_.slash == trailing_slash::ignored)
-    for (auto& e : entries)
-      if (e.pattern.size() > 1 && e.pattern.ends_with('/')) e.pattern.pop_back();
-  auto tree = std::make_shared<const detail::route_tree>(std::move(entries));
+  auto tree = std::make_shared<const detail::route_tree>(entries_);
   return wrap([tree, options = options_](request& r) { return dispatch(*tree, options, r); }, around_);
 }
 

@@ -146,7 +146,7 @@ bool take_prefix(std::string_view& text, std::string_view prefix) {
 
 result<url> parse_unix(std::string_view text) {
   url u{.scheme = url::scheme_kind::unix_socket, .host = {}, .port = 0};
-  if (text.starts_with("///")) text.remove_prefix(2);
+  if (text.starts_with("//")) text.remove_prefix(2);  // an empty host, as in file:///; another is refused below
   const auto end = text.find(':');
   u.host = text.substr(0, end);
   if (!u.host.starts_with('/') || u.host.find('\0') != std::string::npos)
