@@ -12,17 +12,15 @@
 // pipelined. Streamed content is pulled and pushed with back-pressure; 100-continue is sent when the handler first reads.
 #include <weft/http/http1.hpp>
 #include <weft/http/message.hpp>
+#include <weft/net/tls.hpp>
 #include <weft/runtime/loop.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
-
-namespace weft::net {
-class tls_context;
-}
 
 namespace weft::http {
 
@@ -37,7 +35,7 @@ struct server_options {
   duration body_timeout = std::chrono::seconds{30};  // between two pieces of content: 408
   duration write_timeout = std::chrono::seconds{30}; // a peer that does not read is cut off
   duration idle_timeout = std::chrono::seconds{75};  // between requests; above the client's, see client_options
-  std::shared_ptr<net::tls_context> tls;           // null: plain
+  std::optional<net::tls_context> tls;               // none: plain
   // Told of what no answer can say: a handler's exception, an answer that broke off.
   std::function<void(const request&, std::string_view what)> on_problem;
 };

@@ -41,6 +41,9 @@ enum class io_status : std::uint8_t {
 struct io_result {
   io_status status = io_status::blocked;
   std::size_t bytes = 0;
+  // Writing: the stream itself (TLS) still holds some of what it took. It passes it on by itself while it lives; to
+  // close without losing it, write again, if need be nothing, until it is not so. write() does.
+  bool held = false;
 };
 
 enum class io_direction : std::uint8_t { read, write };
@@ -168,7 +171,7 @@ class stream::write_operation final : public io_waiter {
   bool await_ready() {
     for (;;) {
       while (!rest_.empty() && rest_.front().size == 0) rest_ = rest_.subspan(1);
-      if (rest_.empty()) return outcome_.status = io_status::ok, true;
+      if (rest_.empty() && !outcome_.held) return outcome_.status = io_status::ok, true;
       outcome_ = stream_.try_write(rest_);
       if (outcome_.status != io_status::ok) return outcome_.status != io_status::blocked;
       advance(outcome_.bytes);
