@@ -1,0 +1,9 @@
+#pragma once
+#include <weft/observe/correlation.hpp>
+#include <weft/observe/log.hpp>
+#include <weft/observe/metrics.hpp>
+#include <weft/observe/redaction.hpp>
+#include <weft/observe/sampler.hpp>
+#include <weft/observe/span.hpp>
+#include <weft/observe/span_batcher.hpp>
+#include <weft/observe/trace_context.hpp>
