@@ -1,0 +1,22 @@
+#pragma once
+// How a simulated disk behaves. What was written is visible at once; what a power loss keeps is what was synced, and
+// of the rest the seed decides: a part, in order, the last write of it possibly torn.
+#include <weft/runtime/timer.hpp>
+
+#include <cstdint>
+
+namespace weft::testkit {
+
+struct disk_options {
+  duration read_latency = std::chrono::microseconds{80};
+  duration write_latency = std::chrono::microseconds{20};  // into the page cache; opening and renaming too
+  duration sync_latency = std::chrono::milliseconds{1};
+  duration sync_jitter = std::chrono::milliseconds{1};  // uniform, on top
+  std::uint64_t capacity = 1ULL << 32;                  // bytes; beyond: errc::resource_exhausted
+  // A sync that fails with errc::data_loss. As on Linux, what it should have written counts as clean afterwards, so
+  // that the next sync succeeds without it.
+  double sync_failure = 0;
+  double keep_unsynced = 0.5;  // that a power loss keeps some of what was not synced
+};
+
+}  // namespace weft::testkit
