@@ -8,6 +8,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -16,29 +18,43 @@
 namespace weft::observe {
 namespace {
 
-// The last step, on spdlog's thread: whole lines to the descriptor. A reader that has gone loses the line.
+// The last step, on spdlog's thread: whole lines to the descriptor. A reader that has gone loses the line; one that
+// hangs is waited for, but not when the program ends.
 class descriptor_sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit descriptor_sink(int descriptor) : descriptor_{descriptor} {}
+  descriptor_sink(int descriptor, duration last_wait)
+      : descriptor_{descriptor}, waits_left_{last_wait / std::chrono::milliseconds{wait_milliseconds}} {}
+
+  // From any thread: what is left has `last_wait` to go.
+  void hurry() noexcept { hurried_.store(true, std::memory_order_relaxed); }
 
  private:
+  // A pipe that is ready takes this much without blocking, and in one piece.
+  static constexpr std::size_t piece = 4096;
+  static constexpr int wait_milliseconds = 10;
+
   void sink_it_(const spdlog::details::log_msg& line) override {
     std::string_view rest{line.payload.data(), line.payload.size()};
-    while (!rest.empty()) {
-      const auto written = ::write(descriptor_, rest.data(), rest.size());
-      if (written >= 0) {
+    while (!rest.empty() && ready()) {
+      const auto written = ::write(descriptor_, rest.data(), std::min(rest.size(), piece));
+      if (written >= 0)
         rest.remove_prefix(static_cast<std::size_t>(written));
-      } else if (errno == EAGAIN) {  // a terminal that someone made non-blocking
-        pollfd wait{descriptor_, POLLOUT, 0};
-        if (::poll(&wait, 1, -1) < 0 && errno != EINTR) return;
-      } else if (errno != EINTR) {
+      else if (errno != EAGAIN && errno != EINTR)
         return;
-      }
+    }
+  }
+  bool ready() {
+    for (;;) {
+      pollfd wait{descriptor_, POLLOUT, 0};
+      if (::poll(&wait, 1, wait_milliseconds) > 0) return true;
+      if (hurried_.load(std::memory_order_relaxed) && --waits_left_ < 0) return false;
     }
   }
   void flush_() override {}
 
   int descriptor_;
+  std::int64_t waits_left_;
+  std::atomic<bool> hurried_{false};
 };
 
 bool set(const char* variable) {
@@ -63,7 +79,8 @@ class log_output final : public log_sink {
       : pretty_{o.format == log_format::automatic ? ::isatty(o.descriptor) == 1 : o.format == log_format::pretty},
         colours_{decide(o)},
         pool_{std::make_shared<spdlog::details::thread_pool>(o.queue, 1, block_signals)},
-        async_{std::make_shared<spdlog::async_logger>("weft", std::make_shared<descriptor_sink>(o.descriptor), pool_,
+        descriptor_{std::make_shared<descriptor_sink>(o.descriptor, o.last_wait)},
+        async_{std::make_shared<spdlog::async_logger>("weft", descriptor_, pool_,
                                                       spdlog::async_overflow_policy::overrun_oldest)} {
     async_->set_level(spdlog::level::trace);
     if (o.metrics == nullptr) return;
@@ -73,6 +90,7 @@ class log_output final : public log_sink {
   }
   ~log_output() override {
     dropped_ = {};
+    descriptor_->hurry();
     async_.reset();
     pool_.reset();  // writes what waits, and joins
   }
@@ -92,6 +110,7 @@ class log_output final : public log_sink {
   bool pretty_;
   colours colours_;
   std::shared_ptr<spdlog::details::thread_pool> pool_;
+  std::shared_ptr<descriptor_sink> descriptor_;
   std::shared_ptr<spdlog::async_logger> async_;
   callback_metric dropped_;
 };

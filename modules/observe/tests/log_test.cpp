@@ -197,7 +197,7 @@ TEST_F(Log, AReaderThatHangsCostsLinesButNeverHoldsUpTheLoop) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
   registry metrics;
-  auto output = make_log_output({.descriptor = ends[1], .queue = 8, .metrics = &metrics});
+  auto output = make_log_output({.descriptor = ends[1], .queue = 8, .last_wait = 20ms, .metrics = &metrics});
   {
     const logger log{loop_, output};
     const std::string big(10'000, 'x');
@@ -207,8 +207,19 @@ TEST_F(Log, AReaderThatHangsCostsLinesButNeverHoldsUpTheLoop) {
   const auto at = text.find("weft_log_dropped_total{reason=\"queue\"} ");
   ASSERT_NE(at, std::string::npos) << text;
   EXPECT_GE(std::stoi(text.substr(text.find("} ", at) + 2)), 80);
-  ::close(ends[0]);  // the reader goes: the rest is lost, and the sink ends
-  output.reset();
+  output.reset();  // ends although nobody reads
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+TEST_F(Log, AReaderThatHasGoneDoesNotEndTheProgram) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  ::close(ends[0]);
+  {
+    const logger log{loop_, make_log_output({.descriptor = ends[1]})};
+    log.info("nobody reads");
+  }
   ::close(ends[1]);
 }
 

@@ -19,6 +19,7 @@
 #include <weft/runtime/context.hpp>
 #include <weft/runtime/loop.hpp>
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -120,12 +121,14 @@ struct log_output_options {
   log_colours colour = log_colours::automatic;
   // Lines that wait to be written, at least 1. Beyond it the oldest is dropped.
   std::size_t queue = 1024;
+  duration last_wait = std::chrono::seconds{1};
   // weft_log_dropped_total{reason="queue"}; null: none. Outlives the sink.
   registry* metrics = nullptr;
 };
 
 // Writes lines to a descriptor from a thread of its own, so that a slow reader never holds up a loop. Destroying the
-// sink writes what is left. For any number of loggers, on any threads.
+// sink writes what is left, and gives up on a reader that takes nothing for `last_wait`. For any number of loggers, on
+// any threads.
 [[nodiscard]] std::shared_ptr<log_sink> make_log_output(log_output_options options = {});
 
 struct logger_options {
