@@ -39,8 +39,8 @@ bool may_repeat(const request& r) { return is_idempotent(r.method()) || r.header
 // An answer's content that is still arriving. Owns the connection until its end.
 class answer_content final : public body_source {
  public:
-  answer_content(std::unique_ptr<client_connection> c, client_pool& pool, bool keep_alive)
-      : connection_{std::move(c)}, pool_{pool}, keep_alive_{keep_alive} {}
+  answer_content(std::unique_ptr<client_connection> c, client_pool& pool, bool keep_alive, std::shared_ptr<void> owner)
+      : owner_{std::move(owner)}, connection_{std::move(c)}, pool_{pool}, keep_alive_{keep_alive} {}
   ~answer_content() override {
     if (connection_) pool_.release(std::move(connection_), client_pool::fate::close);
   }
@@ -63,6 +63,7 @@ class answer_content final : public body_source {
   const headers* trailers() const override { return &trailers_; }
 
  private:
+  std::shared_ptr<void> owner_;  // the pool's: an answer may outlive its client
   std::unique_ptr<client_connection> connection_;
   client_pool& pool_;
   bool keep_alive_;
@@ -72,8 +73,8 @@ class answer_content final : public body_source {
 // One request on one connection, until its answer's head.
 class exchange {
  public:
-  exchange(client_pool& pool, request& r, std::unique_ptr<client_connection> c)
-      : pool_{pool}, request_{r}, connection_{std::move(c)} {
+  exchange(const std::shared_ptr<void>& owner, client_pool& pool, request& r, std::unique_ptr<client_connection> c)
+      : owner_{owner}, pool_{pool}, request_{r}, connection_{std::move(c)} {
     head_.fields = &answer_.headers;
   }
   ~exchange() {
@@ -95,6 +96,7 @@ class exchange {
   // Whether an answer is already there, while the request is still being sent.
   bool answer_has_begun();
 
+  const std::shared_ptr<void>& owner_;
   client_pool& pool_;
   request& request_;
   std::unique_ptr<client_connection> connection_;
@@ -109,7 +111,8 @@ result<content_coding> exchange::append_head() {
   const auto target = request_.target();
   for (const char c : target)
     if (c <= ' ' || c == 0x7f)
-      return fail(error{errc::invalid_argument, "the target holds a character that must be percent-encoded"}.as_unprocessed());
+      return fail(
+          error{errc::invalid_argument, "the target holds a character that must be percent-encoded"}.as_unprocessed());
   if (!http1::valid_token(request_.method_name()))
     return fail(error{errc::invalid_argument, "the method is malformed"}.as_unprocessed());
   http1::append_request_line(out, request_.method_name(), target);
@@ -214,8 +217,7 @@ task<result<>> exchange::receive_head(duration patience) {
     auto count = co_await c.wire->read(c.in.space(1024));
     if (!count) {
       stale_ = c.reused && c.in.unread().empty() && count.error().code() == errc::unavailable;
-      if (count.error().code() == errc::deadline_exceeded)
-        co_return fail(errc::deadline_exceeded, "no answer in time");
+      if (count.error().code() == errc::deadline_exceeded) co_return fail(errc::deadline_exceeded, "no answer in time");
       co_return fail(std::move(count).error());
     }
     if (*count == 0) {
@@ -241,7 +243,7 @@ result<response> exchange::finish() {
   if (c.content.complete()) {
     pool_.release(std::move(connection_), keep_alive ? client_pool::fate::reuse : client_pool::fate::close);
   } else {
-    answer_.content = body::stream(std::make_unique<answer_content>(std::move(connection_), pool_, keep_alive));
+    answer_.content = body::stream(std::make_unique<answer_content>(std::move(connection_), pool_, keep_alive, owner_));
   }
   return std::move(answer_);
 }
@@ -292,7 +294,8 @@ void client::close_idle() {
 }
 
 namespace {
-task<result<response>> call(loop& l, client_stats& stats, client_pool& pool, context ctx, request r) {
+task<result<response>> call(std::shared_ptr<void> owner, loop& l, client_stats& stats, client_pool& pool, context ctx,
+                            request r) {
   ++stats.requests;
   WEFT_CO_TRY_VOID(ctx.check(l.now()));
   for (int attempt = 0;; ++attempt) {
@@ -303,7 +306,7 @@ task<result<response>> call(loop& l, client_stats& stats, client_pool& pool, con
       if (!acquired) co_return fail(std::move(acquired).error());
       connection = *std::move(acquired);
     }
-    exchange x{pool, r, std::move(connection)};
+    exchange x{owner, pool, r, std::move(connection)};
     auto answer = co_await x.run(ctx);
     if (answer || !x.went_stale() || attempt > 0 || r.content.streamed() || !may_repeat(r)) co_return answer;
     ++stats.stale_retries;
@@ -315,19 +318,21 @@ task<result<response>> client::send(context ctx, request r) {
   auto self = impl_;
   if (r.target().starts_with('/')) {
     if (self->base_pool == nullptr)
-      co_return fail(error{errc::invalid_argument, "a relative target needs a client with a base_url"}.as_unprocessed());
+      co_return fail(
+          error{errc::invalid_argument, "a relative target needs a client with a base_url"}.as_unprocessed());
     if (!self->base_path.empty()) r.set_target(self->base_path + std::string{r.target()});
-    co_return co_await call(self->home, self->stats, *self->base_pool, std::move(ctx), std::move(r));
+    co_return co_await call(self, self->home, self->stats, *self->base_pool, std::move(ctx), std::move(r));
   }
   const auto where = url::parse(r.target());
   if (!where) co_return fail(where.error().as_unprocessed());
   r.set_target(where->target);
-  co_return co_await call(self->home, self->stats, self->pool_for(endpoint_of(*where)), std::move(ctx), std::move(r));
+  co_return co_await call(self, self->home, self->stats, self->pool_for(endpoint_of(*where)), std::move(ctx),
+                          std::move(r));
 }
 
 task<result<response>> client::send_to(context ctx, net::endpoint at, request r) {
   auto self = impl_;
-  co_return co_await call(self->home, self->stats, self->pool_for(at), std::move(ctx), std::move(r));
+  co_return co_await call(self, self->home, self->stats, self->pool_for(at), std::move(ctx), std::move(r));
 }
 
 task<result<response>> client::get_raw(context ctx, std::string path) {

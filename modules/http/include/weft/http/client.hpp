@@ -12,7 +12,7 @@
 // anything was sent, or when repeating the request does no harm (an idempotent method, or an Idempotency-Key field).
 //
 // An answer's content may be streamed; its connection goes back to the pool when it has been read to the end, and is
-// closed when it is dropped before. The answer does not outlive the client's loop.
+// closed when it is dropped before. An answer may outlive its client, but not the client's loop.
 #include <weft/http/http1.hpp>
 #include <weft/http/message.hpp>
 #include <weft/net/endpoint.hpp>
