@@ -270,6 +270,9 @@ task<result<response>> exchange::run(const context& ctx) {
 }  // namespace
 
 client_pool& client::impl::pool_for(const net::endpoint& where) {
+  // The system's authorities are read once, when the first encrypted endpoint is met. Without them the dialling says why.
+  if (where.encrypted() && !options.tls)
+    if (auto made = net::tls_context::client({.alpn = {"http/1.1"}})) options.tls = *made;
   auto& pool = pools[where.to_string()];
   if (!pool) pool = std::make_unique<client_pool>(home, options, stats, where);
   return *pool;

@@ -1,5 +1,6 @@
 #include "client_pool.hpp"
 
+#include <weft/net/dial.hpp>
 
 #include <algorithm>
 
@@ -9,10 +10,14 @@ void client_connection::idle_watch::run() { pool->remove_idle(connection); }
 
 client_pool::client_pool(loop& l, const client_options& options, client_stats& stats, net::endpoint where)
     : loop_{l}, options_{options}, stats_{stats}, where_{std::move(where)} {
-  const bool default_port = (where_.scheme == "http" && where_.port == 80) || (where_.scheme == "https" && where_.port == 443);
-  if (!where_.path.empty()) authority_ = "localhost";
-  else if (where_.host.contains(':')) authority_ = "[" + where_.host + "]";
-  else authority_ = where_.host;
+  const bool default_port =
+      (where_.scheme == "http" && where_.port == 80) || (where_.scheme == "https" && where_.port == 443);
+  if (!where_.path.empty())
+    authority_ = "localhost";
+  else if (where_.host.contains(':'))
+    authority_ = "[" + where_.host + "]";
+  else
+    authority_ = where_.host;
   if (where_.path.empty() && !default_port) authority_ += ":" + std::to_string(where_.port);
 }
 
@@ -64,12 +69,19 @@ task<result<std::unique_ptr<client_connection>>> client_pool::connect(context ct
     bool kept = false;
   } reserved{*this};
   ++stats_.connects;
-  auto wire = co_await open(ctx.with_timeout(loop_, options_.connect_timeout));
+  auto wire = co_await net::dial(loop_, ctx.with_timeout(loop_, options_.connect_timeout), where_,
+                                 {.tls = options_.tls, .attempt_timeout = options_.connect_timeout});
   if (!wire) {
     ++stats_.connect_failures;
     // Ran out of connect_timeout rather than of the caller's time: the host is unreachable, and another may not be.
     if (wire.error().code() == errc::deadline_exceeded && loop_.now() < ctx.deadline())
-      co_return fail(error{errc::unavailable, "no connection within " + std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(options_.connect_timeout).count()) + " ms"}.with_peer(authority_).as_unprocessed());
+      co_return fail(error{
+          errc::unavailable,
+          "no connection within " +
+              std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(options_.connect_timeout).count()) +
+              " ms"}
+                         .with_peer(authority_)
+                         .as_unprocessed());
     co_return fail(wire.error().with_peer(authority_).as_unprocessed());
   }
   auto connection = std::make_unique<client_connection>(loop_, *std::move(wire), options_.limits);
@@ -77,17 +89,6 @@ task<result<std::unique_ptr<client_connection>>> client_pool::connect(context ct
   reserved.kept = true;
   ++stats_.connections;
   co_return connection;
-}
-
-task<result<std::unique_ptr<stream>>> client_pool::open(context ctx) {
-  if (!where_.path.empty()) co_return co_await loop_.connect(ctx, address::unix_path(where_.path));
-  WEFT_CO_TRY(const auto addresses, co_await loop_.resolve(ctx, where_.host, where_.port));
-  result<std::unique_ptr<stream>> wire = fail(errc::unavailable, "the name has no address");
-  for (const auto& at : addresses) {
-    wire = co_await loop_.connect(ctx, at);
-    if (wire) break;
-  }
-  co_return wire;
 }
 
 void client_pool::ended() noexcept {

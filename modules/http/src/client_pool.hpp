@@ -67,7 +67,6 @@ class client_pool final : timer_node {
   void expire() override;
   void ended() noexcept;
   task<result<std::unique_ptr<client_connection>>> connect(context ctx);
-  task<result<std::unique_ptr<stream>>> open(context ctx);
 
   loop& loop_;
   const client_options& options_;

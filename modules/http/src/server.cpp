@@ -88,7 +88,23 @@ task<void> server::impl::run(std::unique_ptr<stream> connection) {
   };
   std::optional<counted> of_peer;
   if (core.options.max_connections_per_peer != 0) of_peer.emplace(peers, peer.host());
-  ++core.stats.connections_accepted;
+  struct open_connection {  // from here on, so that handshakes count as well
+    explicit open_connection(server_stats& s) : stats{s} {
+      ++stats.connections_accepted;
+      ++stats.connections;
+    }
+    ~open_connection() { --stats.connections; }
+    server_stats& stats;
+  } const open{core.stats};
+  if (core.options.tls) {
+    const auto ctx = core.tasks.derive(context{}.with_timeout(core.home, core.options.handshake_timeout));
+    auto secure = co_await net::tls_accept(core.home, ctx, std::move(connection), *core.options.tls);
+    if (!secure) {
+      ++core.stats.handshake_failures;
+      co_return;  // what was said instead of a handshake is not worth a line in the log for each scanner that passes
+    }
+    connection = *std::move(secure);
+  }
   server_connection served{core, std::move(connection)};
   co_await served.serve();
 }
@@ -105,6 +121,7 @@ task<void> server::drain(duration patience) {
   struct impatience final : timer_node {
     explicit impatience(server_core& c) : core{c} {}
     void expire() override {
+      core.tasks.cancel();  // handshakes
       for (auto* c = core.first; c != nullptr; c = c->next()) c->cut_off();
     }
     server_core& core;

@@ -125,13 +125,11 @@ server_connection::server_connection(server_core& core, std::unique_ptr<stream> 
   previous_ = core.last;
   (core.last != nullptr ? core.last->next_ : core.first) = this;
   core.last = this;
-  ++core.stats.connections;
 }
 
 server_connection::~server_connection() {
   (previous_ != nullptr ? previous_->next_ : core_.first) = next_;
   (next_ != nullptr ? next_->previous_ : core_.last) = previous_;
-  --core_.stats.connections;
   if (streamed_ != nullptr) streamed_->detach();
 }
 

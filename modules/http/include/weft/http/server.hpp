@@ -6,10 +6,11 @@
 //     ...
 //     co_await server.drain(10s);
 //
-// Each limit answers with its status before the connection is closed: 400 a malformed message, 408 a head or content that
-// does not arrive in time, 413 content, 414 target, 417 an unknown expectation, 431 fields, 501 an unknown coding, 503 too
-// many connections or requests, 505 another version. Answers leave in the order of the requests, however they are
-// pipelined. Streamed content is pulled and pushed with back-pressure; 100-continue is sent when the handler first reads.
+// Each limit answers with its status before the connection is closed: 400 a malformed message, 408 a head or content
+// that does not arrive in time, 413 content, 414 target, 417 an unknown expectation, 431 fields, 501 an unknown coding,
+// 503 too many connections or requests, 505 another version. Answers leave in the order of the requests, however they
+// are pipelined. Streamed content is pulled and pushed with back-pressure; 100-continue is sent when the handler first
+// reads.
 #include <weft/http/http1.hpp>
 #include <weft/http/message.hpp>
 #include <weft/net/tls.hpp>
@@ -26,22 +27,23 @@ namespace weft::http {
 
 struct server_options {
   http1::limits limits;
-  std::size_t max_body_bytes = 8 << 20;            // 413; a handler may ask for less
-  std::size_t max_connections = 65'536;            // of this server; 503 beyond
-  std::size_t max_connections_per_peer = 0;        // of one address; 0: no limit; 503 beyond
-  std::size_t max_requests = 0;                    // being answered at the same time; 0: no limit; 503 beyond
+  std::size_t max_body_bytes = 8 << 20;      // 413; a handler may ask for less
+  std::size_t max_connections = 65'536;      // of this server; 503 beyond
+  std::size_t max_connections_per_peer = 0;  // of one address; 0: no limit; 503 beyond
+  std::size_t max_requests = 0;              // being answered at the same time; 0: no limit; 503 beyond
   duration handshake_timeout = std::chrono::seconds{10};
-  duration head_timeout = std::chrono::seconds{10};  // from a head's first byte to its last: 408
-  duration body_timeout = std::chrono::seconds{30};  // between two pieces of content: 408
-  duration write_timeout = std::chrono::seconds{30}; // a peer that does not read is cut off
-  duration idle_timeout = std::chrono::seconds{75};  // between requests; above the client's, see client_options
-  std::optional<net::tls_context> tls;               // none: plain
+  duration head_timeout = std::chrono::seconds{10};   // from a head's first byte to its last: 408
+  duration body_timeout = std::chrono::seconds{30};   // between two pieces of content: 408
+  duration write_timeout = std::chrono::seconds{30};  // a peer that does not read is cut off
+  duration idle_timeout = std::chrono::seconds{75};   // between requests; above the client's, see client_options
+  std::optional<net::tls_context> tls;                // none: plain
   // Told of what no answer can say: a handler's exception, an answer that broke off.
   std::function<void(const request&, std::string_view what)> on_problem;
 };
 
 struct server_stats {
-  std::uint64_t connections_accepted = 0, connections_refused = 0, requests = 0, malformed = 0, timeouts = 0;
+  std::uint64_t connections_accepted = 0, connections_refused = 0, handshake_failures = 0, requests = 0, malformed = 0,
+                timeouts = 0;
   std::size_t connections = 0, requests_active = 0;
 };
 
