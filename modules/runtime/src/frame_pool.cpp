@@ -13,7 +13,7 @@ namespace weft::frame_pool {
 namespace {
 
 constexpr std::size_t granule = 64, classes = 64;
-constexpr std::size_t kept_per_class = 4096;
+[[maybe_unused]] constexpr std::size_t kept_per_class = 4096;
 
 struct free_frame {
   free_frame* next;
@@ -36,7 +36,7 @@ struct drain_at_exit {
   }
 };
 
-std::size_t class_of(std::size_t bytes) { return (bytes + granule - 1) / granule; }
+[[maybe_unused]] std::size_t class_of(std::size_t bytes) { return (bytes + granule - 1) / granule; }
 
 }  // namespace
 
