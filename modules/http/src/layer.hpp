@@ -1,0 +1,26 @@
+#pragma once
+// How every middleware here is made: options and the inner handler in one block of memory, and a coroutine that gets a
+// reference to it. The handler that holds the block outlives the requests it answers (router.hpp says so), so that a
+// request costs no reference count that several cores would fight over.
+#include <weft/http/message.hpp>
+
+#include <memory>
+#include <utility>
+
+namespace weft::http::detail {
+
+template <class Options>
+struct layer {
+  Options options;
+  handler inner;
+};
+
+template <class Options>
+middleware make_middleware(Options options, task<result<response>> (*run)(const layer<Options>&, request&)) {
+  return [options = std::move(options), run](handler inner) -> handler {
+    auto self = std::make_shared<const layer<Options>>(options, std::move(inner));
+    return [self = std::move(self), run](request& r) { return run(*self, r); };
+  };
+}
+
+}  // namespace weft::http::detail
