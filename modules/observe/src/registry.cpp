@@ -81,12 +81,13 @@ struct registry::impl {
     for (;;) {
       auto* const head = first.load(std::memory_order_acquire);
       if (auto* const there = find(name)) {
-        if (!there->same_shape(kind, labels, buckets)) refuse(name, "exists with another kind, labels or buckets");
+        if (!there->same_shape(kind, made ? made->labels : labels, buckets))
+          refuse(name, "exists with another kind, labels or buckets");
         return *there;
       }
       if (!made) {
-        made = std::make_unique<family>(kind, name, help, labels, buckets, shards, max_series);
-        if (!labels.empty()) made->overflows = overflows.with({name});
+        made = std::make_unique<family>(kind, name, help, std::move(labels), buckets, shards, max_series);
+        if (!made->labels.empty()) made->overflows = overflows.with({name});
       }
       made->next = head;
       auto* expected = head;

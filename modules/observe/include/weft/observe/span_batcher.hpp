@@ -44,7 +44,7 @@ class span_batcher final : public span_sink, timer_node {
  public:
   // The exporter outlives the batcher. Throws std::invalid_argument for a bound that is zero.
   span_batcher(loop& l, span_exporter& exporter, span_batcher_options options = {});
-  ~span_batcher();
+  ~span_batcher() override;
 
   void take(span_data&& ended) noexcept override;
 
