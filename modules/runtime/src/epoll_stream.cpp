@@ -150,7 +150,7 @@ class socket_stream final : public stream {
   result<> add() { return registration_.add(); }
 
   io_result try_read(std::span<char> into) override {
-    if (failed_ != 0) return {io_status::failed};
+    if (failed_ != 0 && !write_failed_) return {io_status::failed};
     if (!registration_.readable) return {io_status::blocked};
     const auto count = ::recv(socket_.get(), into.data(), into.size(), 0);
     if (count > 0) {
@@ -158,6 +158,7 @@ class socket_stream final : public stream {
       if (static_cast<std::size_t>(count) < into.size() && !registration_.hung_up) registration_.readable = false;
       return {io_status::ok, static_cast<std::size_t>(count)};
     }
+    if (count == 0 && write_failed_) return {io_status::failed};
     if (count == 0) return {into.empty() ? io_status::ok : io_status::end};
     if (errno == EINTR || errno == EAGAIN) {
       registration_.readable = errno == EINTR;
@@ -184,6 +185,7 @@ class socket_stream final : public stream {
       registration_.writable = errno == EINTR;
       return {io_status::blocked};
     }
+    write_failed_ = true;  // and what the peer said before it left can still be read
     return failed(errno);
   }
 
@@ -193,6 +195,7 @@ class socket_stream final : public stream {
   void reset() override {
     const linger at_once{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    write_failed_ = false;
     if (failed_ == 0) failed_ = ECONNABORTED;
     registration_.remove();
     socket_ = unique_descriptor{};
@@ -206,7 +209,7 @@ class socket_stream final : public stream {
 
  private:
   io_result failed(int number) noexcept {
-    failed_ = number;
+    if (failed_ == 0) failed_ = number;
     return {io_status::failed};
   }
 
@@ -214,6 +217,7 @@ class socket_stream final : public stream {
   epoll_registration registration_;
   stream_info info_;
   int failed_ = 0;
+  bool write_failed_ = false;
 };
 
 // A connect or an accept: the waiting is the same as for a read or a write.

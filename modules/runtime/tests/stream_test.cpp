@@ -214,6 +214,24 @@ TEST(Tcp, WritingToAPeerThatLeftFailsWithoutASignal) {
   loop.run(write_to_the_gone(loop));
 }
 
+// A server that has heard enough answers and closes while the client is still sending.
+task<void> answered_early(loop& l) {
+  auto c = co_await connected(l, address::loopback(0));
+  EXPECT_TRUE(co_await send(*c.client, pattern(1 << 16)));
+  EXPECT_TRUE(co_await read_some(*c.server));
+  EXPECT_TRUE(co_await send(*c.server, "413"));
+  c.server.reset();  // with unread bytes, so the kernel resets the connection
+  result<> wrote;
+  for (int i = 0; i < 100 && wrote; ++i) wrote = co_await send(*c.client, pattern(1 << 16));
+  EXPECT_FALSE(wrote);
+  EXPECT_EQ((co_await read_some(*c.client)).value(), 3u) << "the answer was lost";
+  EXPECT_EQ((co_await read_some(*c.client)).error(), wrote.error());
+}
+TEST(Tcp, AnAnswerThatCameBeforeAFailedWriteIsNotLost) {
+  epoll_loop loop;
+  loop.run(answered_early(loop));
+}
+
 task<void> refused(loop& l) {
   auto taking = l.listen(address::loopback(0)).value();
   const auto where = taking->local();
