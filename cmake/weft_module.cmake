@@ -52,7 +52,7 @@ function(weft_test target)
   target_compile_options(${target} PRIVATE ${WEFT_WARNINGS})
   target_link_libraries(${target} PRIVATE GTest::gtest GTest::gmock GTest::gtest_main)
   foreach(dependency IN LISTS arg_DEPENDS)
-    if(TARGET weft::${dependency})
+    if(dependency IN_LIST WEFT_MODULES)  # perhaps one that is added later
       target_link_libraries(${target} PRIVATE weft::${dependency})
     else()
       target_link_libraries(${target} PRIVATE ${dependency})
