@@ -1,0 +1,81 @@
+#pragma once
+// What an operation may know and say about the attempt it makes, and what a caller may say about its call.
+//
+//     guard.run(ctx, {.repeat = replay::unsafe}, [&](const context& ctx, attempt& a) -> task<result<reply>> {
+//       auto host = pick(a.tried());                    // hosts that were tried already are avoided
+//       a.set_peer(host.name());
+//       return send(ctx, host, request);
+//     });
+#include <weft/resilience/decision_record.hpp>
+#include <weft/resilience/outcome.hpp>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace weft::resilience {
+
+// Where the answer came from.
+enum class origin : std::uint8_t { call, cache, stale_cache, fallback };
+BOOST_DESCRIBE_ENUM(origin, call, cache, stale_cache, fallback)
+
+// Whether an operation may run after run() has returned.
+enum class operation_lifetime : std::uint8_t {
+  caller_frame,    // it refers to what its caller holds
+  self_contained,  // it owns all it uses: a cache may refresh in the background with it
+};
+
+struct call_options {
+  replay repeat = replay::safe;
+  resilience::priority priority = priority::normal;
+  operation_lifetime lifetime = operation_lifetime::caller_frame;
+  std::uint32_t cost = 1;             // for rate limits
+  std::string cache_key;              // empty: the cache is not asked
+  std::string limit_key;              // for a rate limit with a store
+  decision_record* record = nullptr;  // filled with what happened; must outlive the call
+  origin* answered_from = nullptr;    // likewise
+};
+
+class attempt {
+ public:
+  attempt(std::uint32_t number, std::vector<std::string>& tried) noexcept : number_{number}, tried_{tried} {}
+
+  [[nodiscard]] std::uint32_t number() const noexcept { return number_; }  // from 1; hedges count as well
+  [[nodiscard]] bool was_tried(std::string_view peer) const noexcept {
+    return std::ranges::find(tried_, peer) != tried_.end();
+  }
+  [[nodiscard]] const std::vector<std::string>& tried() const noexcept { return tried_; }
+
+  // To whom it goes; an attempt that starts after it knows.
+  void set_peer(std::string peer) {
+    peer_ = std::move(peer);
+    tried_.push_back(peer_);
+  }
+  // It was provably not processed, so that anything may be sent again.
+  void not_processed() noexcept { not_processed_ = true; }
+  // The answer is handed on, or the body can no longer be replayed: no further attempt.
+  void commit() noexcept { committed_ = true; }
+  // A policy on this side refused it, so it says nothing about the callee; another host may take it.
+  void refused_locally() noexcept { refused_ = not_processed_ = true; }
+  // The callee said when to come again, or not to.
+  void retry_after(duration d) noexcept { retry_after_ = d; }
+  void push_back() noexcept { push_back_ = true; }
+
+  [[nodiscard]] const std::string& peer() const noexcept { return peer_; }
+  void amend(outcome_view& o) const noexcept {
+    o.not_processed |= not_processed_;
+    o.committed |= committed_;
+    o.push_back |= push_back_;
+    if (retry_after_) o.retry_after = retry_after_;
+    if (refused_) o.verdict = verdict::ignored;
+  }
+
+ private:
+  std::uint32_t number_;
+  bool not_processed_ = false, committed_ = false, refused_ = false, push_back_ = false;
+  std::optional<duration> retry_after_;
+  std::vector<std::string>& tried_;
+  std::string peer_;
+};
+
+}  // namespace weft::resilience
