@@ -15,6 +15,10 @@ struct one_way {
   io_waiter *reader = nullptr, *writer = nullptr;
 
   [[nodiscard]] std::size_t size() const noexcept { return bytes.size() - from; }
+  void drop() noexcept {
+    std::string{}.swap(bytes);  // assigning an empty string would keep the memory
+    from = 0;
+  }
 };
 struct both_ways {
   loop& on;
@@ -36,8 +40,7 @@ class pipe_end final : public stream {
   ~pipe_end() override {
     out().ended = true;
     in().broken = true;
-    in().bytes = {};
-    in().from = 0;
+    in().drop();
     wake(shared_->on, out().reader);
     wake(shared_->on, in().writer);
   }
@@ -49,10 +52,7 @@ class pipe_end final : public stream {
     if (count > 0) {
       std::copy_n(way.bytes.data() + way.from, count, into.data());
       way.from += count;
-      if (way.from == way.bytes.size()) {
-        way.bytes = {};
-        way.from = 0;
-      }
+      if (way.from == way.bytes.size()) way.drop();
       wake(shared_->on, way.writer);
       return {io_status::ok, count};
     }

@@ -295,7 +295,7 @@ bool tls_stream::flush() {
     held_from_ += sent.bytes;
   }
   if (!held_.empty()) {
-    held_ = {};  // an idle connection keeps no buffer
+    std::string{}.swap(held_);  // an idle connection keeps no memory, as it would if an empty string were assigned
     held_from_ = 0;
     if (closing_) under_->shutdown_write();
   }
@@ -344,7 +344,7 @@ void tls_stream::shutdown_write() {
 
 void tls_stream::reset() {
   if (!failure_) failure_ = error{errc::unavailable, "the connection was given up"}.with_peer(info_.peer.to_string());
-  held_ = {};
+  std::string{}.swap(held_);
   held_from_ = 0;
   under_->reset();
   wake(reader_);
