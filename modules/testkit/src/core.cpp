@@ -14,7 +14,11 @@ core::core(simulation& s, std::uint64_t seed_, simulation_options o)
       net{*this, seed_for(2), options.network} {}
 
 core::~core() {
-  // Programs end before the network that their streams belong to, the last machine first.
+  stop_programs();
+  while (!kept.empty()) kept.pop_back();
+}
+
+void core::stop_programs() {
   for (auto& m : machines) net.lose_all(*m);
   for (auto m = machines.rbegin(); m != machines.rend(); ++m) (*m)->stop();
   calls_.clear();

@@ -36,6 +36,7 @@ class core {
     log.add(now - start_of_time, host, parts);
   }
   void fail(std::string message);
+  void stop_programs();  // for good, the last machine's first
 
   simulation& face;
   const std::uint64_t seed;
@@ -54,6 +55,7 @@ class core {
   bool dns_available = true;
   network net;
   std::vector<std::unique_ptr<machine>> machines;
+  std::vector<std::shared_ptr<void>> kept;
 
  private:
   struct arranged_call {

@@ -112,7 +112,7 @@ void machine::set_program(std::function<task<void>(host&)> program) {
 }
 
 void machine::spawn(task<void> work) {
-  if (running_) tasks_->spawn(guarded(std::move(work)));
+  if (running_ && tasks_) tasks_->spawn(guarded(std::move(work)));
 }
 
 task<void> machine::guarded(task<void> work) {

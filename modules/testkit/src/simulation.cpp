@@ -39,13 +39,13 @@ std::vector<std::string> simulation::hosts() const {
 }
 
 void simulation::run_for(duration time) {
-  if (core_->run(after(core_->now, time), nullptr) == core::outcome::failed) throw simulation_failed{core_->failure};
+  if (core_->run(after(core_->now, time), nullptr) == core::outcome::failed) end_failed();
 }
 
 bool simulation::run_until(const std::function<bool()>& condition, duration limit) {
   switch (core_->run(after(core_->now, limit), &condition)) {
     case core::outcome::failed:
-      throw simulation_failed{core_->failure};
+      end_failed();
     case core::outcome::condition_holds:
       return true;
     default:
@@ -70,8 +70,16 @@ void simulation::run_to_end(host& on, task_group& group) {
                   " s of virtual time" +
                   (core_->events.empty() ? "; nothing is left to happen: it waits for what never comes" : ""));
   }
+  end_failed();
+}
+
+// Programs go before the scenario's locals, which the exception is about to destroy.
+void simulation::end_failed() {
+  core_->stop_programs();
   throw simulation_failed{core_->failure};
 }
+
+void simulation::keep(std::shared_ptr<void> state) { core_->kept.push_back(std::move(state)); }
 
 namespace {
 machine& named(core& c, std::string_view name) {

@@ -34,7 +34,7 @@ task<void> increment(loop& l, duration after, int& done) {
 }
 
 void two_increments(simulation& sim) {
-  int value = 0, done = 0;
+  auto &value = sim.make<int>(), &done = sim.make<int>();
   sim.add_host("server").on_boot([&](host& h) { return register_server(h.loop(), value); });
   for (auto name : {"a", "b"}) {
     auto& client = sim.add_host(name);
@@ -47,7 +47,7 @@ void two_increments(simulation& sim) {
 std::string trace_of(std::uint64_t seed) {
   simulation sim{seed, {.network = {.link = {.loss = 0.1, .reorder = 0.2, .split = 0.2}}, .trace = trace_level::all}};
   std::vector<std::string> names{"server"};
-  int value = 0, done = 0;
+  auto &value = sim.make<int>(), &done = sim.make<int>();
   auto& server = sim.add_host("server");
   server.on_boot([&](host& h) { return register_server(h.loop(), value); });
   for (auto name : {"a", "b", "c"}) {

@@ -69,8 +69,8 @@ TEST(Network, ABadLinkKeepsEveryByteInOrder) {
     simulation sim{seed};
     auto &a = sim.add_host("a"), &b = sim.add_host("b");
     sim.set_link("a", "b", {.jitter = 5ms, .loss = 0.05, .reorder = 0.3, .split = 0.5, .bytes_per_second = 300'000});
-    std::string got;
-    bool ended = false;
+    auto& got = sim.make<std::string>();
+    auto& ended = sim.make<bool>();
     b.spawn(collect(b.loop(), got, ended));
     const auto text = numbers(200'000);
     sim.run(a, pour(a.loop(), text));
@@ -84,8 +84,8 @@ TEST(Network, ASlowLinkTakesItsTime) {
   options.network.link.bytes_per_second = 100'000;
   simulation sim{1, options};
   auto &a = sim.add_host("a"), &b = sim.add_host("b");
-  std::string got;
-  bool ended = false;
+  auto& got = sim.make<std::string>();
+  auto& ended = sim.make<bool>();
   b.spawn(collect(b.loop(), got, ended));
   sim.run(a, pour(a.loop(), numbers(1'000'000)));
   ASSERT_TRUE(sim.run_until([&] { return ended; }, 1min));
@@ -114,9 +114,9 @@ task<void> write_until_blocked(loop& l, std::size_t& written, bool& went_on) {
 
 TEST(Network, AWriterWaitsForAReaderThatDoesNotRead) {
   pair_of_hosts two;
-  std::unique_ptr<stream> held;
-  std::size_t written = 0;
-  bool went_on = false;
+  auto& held = two.sim.make<std::unique_ptr<stream>>();
+  auto& written = two.sim.make<std::size_t>();
+  auto& went_on = two.sim.make<bool>();
   two.b.spawn(accept_and_hold(two.b.loop(), held));
   two.a.spawn(write_until_blocked(two.a.loop(), written, went_on));
   two.sim.run_for(1min);

@@ -58,7 +58,7 @@ task<void> tick(loop& l, std::vector<std::string>& log, std::string name, durati
 }
 TEST(Simulation, EventsOfAllHostsHaveOneOrder) {
   simulation sim{1};
-  std::vector<std::string> log;
+  auto& log = sim.make<std::vector<std::string>>();
   auto &a = sim.add_host("a"), &b = sim.add_host("b");
   a.spawn(tick(a.loop(), log, "a", 20ms));
   b.spawn(tick(b.loop(), log, "b", 30ms));
@@ -92,7 +92,7 @@ TEST(Simulation, ClocksMayBeSkewed) {
 
 TEST(Host, APauseStopsEverythingUntilItResumes) {
   simulation sim{1};
-  std::vector<std::string> log;
+  auto& log = sim.make<std::vector<std::string>>();
   auto& a = sim.add_host("a");
   a.spawn(tick(a.loop(), log, "a", 10ms));
   sim.run_for(25ms);
@@ -118,7 +118,7 @@ task<void> living(host& h, int& alive, int& started) {
 }
 TEST(Host, ACrashDestroysItsProgramAndARestartBootsItAgain) {
   simulation sim{1};
-  int alive = 0, started = 0;
+  auto &alive = sim.make<int>(), &started = sim.make<int>();
   auto &a = sim.add_host("a"), &b = sim.add_host("b");
   a.on_boot([&](host& h) { return living(h, alive, started); });
   EXPECT_EQ(sim.run(b, ask(b.loop(), "a", 80, "x")).value(), "x");
@@ -144,7 +144,7 @@ task<void> reboot_from_inside(host& h, int& started, int& too_far) {
 }
 TEST(Host, MayRestartItselfFromItsOwnTask) {
   simulation sim{1};
-  int started = 0, too_far = 0;
+  auto &started = sim.make<int>(), &too_far = sim.make<int>();
   sim.add_host("a").on_boot([&](host& h) { return reboot_from_inside(h, started, too_far); });
   sim.run_for(1min);
   EXPECT_EQ(started, 3);

@@ -12,6 +12,10 @@
 //
 // Time passes only when every host waits. What runs in a host must reach the world through its loop and its disk alone.
 // A simulation and all that was made from it belong to one thread; it outlives what its hosts' loops gave out.
+//
+// What programs refer to must outlive them, and they live until the simulation ends. So make such state part of it:
+//
+//     auto& book = sim.make<ledger>();           // destroyed after the last program
 #include <weft/runtime/when.hpp>
 #include <weft/testkit/faults.hpp>
 #include <weft/testkit/host.hpp>
@@ -60,6 +64,14 @@ class simulation {
   [[nodiscard]] host& at(std::string_view name);  // throws std::invalid_argument when there is none
   [[nodiscard]] std::vector<std::string> hosts() const;
 
+  // State that programs share: lives until every program has been destroyed, the newest first.
+  template <class T, class... Arguments>
+  T& make(Arguments&&... arguments) {
+    auto made = std::make_shared<T>(std::forward<Arguments>(arguments)...);
+    keep(made);
+    return *made;
+  }
+
   void run_for(duration time);
   // Until the condition holds, which is asked after every event; false when it does not within `limit`.
   bool run_until(const std::function<bool()>& condition, duration limit);
@@ -82,8 +94,8 @@ class simulation {
   void set_dns_available(bool available) noexcept;  // otherwise errc::unavailable
   void apply(const fault_plan& plan);
 
-  // The first failure stays. The run functions stop at it and throw simulation_failed; check() itself only returns
-  // what it was given, so that it may be called anywhere.
+  // The first failure stays. The run functions stop at it, destroy every program, and throw simulation_failed; check()
+  // itself only returns what it was given, so that it may be called anywhere.
   bool check(bool condition, std::string_view message);
   void fail(std::string message);
   [[nodiscard]] bool failed() const noexcept;
@@ -98,6 +110,8 @@ class simulation {
 
  private:
   void run_to_end(host& on, task_group& group);
+  [[noreturn]] void end_failed();
+  void keep(std::shared_ptr<void> state);
   std::unique_ptr<class core> core_;
 };
 
