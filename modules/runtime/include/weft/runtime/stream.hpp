@@ -7,8 +7,8 @@
 //     co_await s.write(buffers);                   // all of it, or an error
 //
 // A stream belongs to the thread of its loop. At most one read and one write wait at a time. Destroying it closes it,
-// once no read or write waits. After a failure every call fails with the same code; only after a failed write to a socket
-// do reads first give what had arrived, such as the answer of a server that did not want the rest of a request.
+// once no read or write waits. After a failure every call fails with the same code; only after a failed write to a
+// socket do reads first give what had arrived, such as the answer of a server that did not want the rest of a request.
 #include <weft/base/error.hpp>
 #include <weft/runtime/address.hpp>
 #include <weft/runtime/ready.hpp>
