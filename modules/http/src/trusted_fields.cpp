@@ -1,0 +1,105 @@
+#include <weft/http/trusted_fields.hpp>
+
+#include "layer.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <stdexcept>
+
+namespace weft::http {
+
+namespace {
+char folded(char c) {
+  if (c == '_') return '-';
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+
+bool matches_field(std::string_view pattern, std::string_view name) {
+  const bool prefix = pattern.ends_with('*');
+  if (prefix) pattern.remove_suffix(1);
+  if (prefix ? name.size() < pattern.size() : name.size() != pattern.size()) return false;
+  return std::equal(pattern.begin(), pattern.end(), name.begin(),
+                    [](char a, char b) { return folded(a) == folded(b); });
+}
+
+bool matches_name(std::string_view pattern, std::string_view name) {
+  if (pattern.ends_with('*')) return name.starts_with(pattern.substr(0, pattern.size() - 1));
+  return name == pattern;
+}
+
+int width(const address& a) { return a.type() == address::kind::ip4 ? 32 : 128; }
+
+// An IPv4 address in IPv6's clothes (::ffff:10.0.0.3) counts as what it is.
+address plain(const address& a) {
+  if (a.type() != address::kind::ip6) return a;
+  const auto& b = a.bytes();
+  const bool mapped =
+      std::all_of(b.begin(), b.begin() + 10, [](auto byte) { return byte == 0; }) && b[10] == 0xff && b[11] == 0xff;
+  return mapped ? address::ip4({b[12], b[13], b[14], b[15]}, a.port()) : a;
+}
+
+bool same_prefix(const address& a, const address& b, int bits) {
+  for (int i = 0; i < bits; i += 8) {
+    const int rest = std::min(8, bits - i);
+    const auto mask = static_cast<std::uint8_t>(0xff << (8 - rest));
+    const auto at = static_cast<std::size_t>(i / 8);
+    if ((a.bytes()[at] & mask) != (b.bytes()[at] & mask)) return false;
+  }
+  return true;
+}
+
+struct trust_layer {
+  std::vector<std::string> fields;
+  peer_trust trust;
+};
+
+task<result<response>> stripped(const detail::layer<trust_layer>& self, request& r) {
+  if (r.connection() == nullptr || !self.options.trust.trusts(*r.connection())) {
+    std::vector<std::string> removed;
+    for (const auto& f : r.headers)
+      if (std::ranges::any_of(self.options.fields, [&](const auto& p) { return matches_field(p, f.name); }))
+        removed.emplace_back(f.name);
+    for (const auto& name : removed) r.headers.remove(name);
+  }
+  return self.inner(r);
+}
+}  // namespace
+
+peer_trust::peer_trust(const trust_options& options) : names_{options.trusted_names} {
+  for (const auto& text : options.trusted_networks) {
+    if (text == "unix") {
+      unix_sockets_ = true;
+      continue;
+    }
+    const auto slash = text.find('/');
+    const auto base = address::parse_host(std::string_view{text}.substr(0, slash), 0);
+    int bits = base ? width(*base) : -1;
+    if (base && slash != std::string::npos) {
+      const auto* end = text.data() + text.size();
+      const auto [at, problem] = std::from_chars(text.data() + slash + 1, end, bits);
+      if (problem != std::errc{} || at != end || bits > width(*base)) bits = -1;
+    }
+    if (bits < 0)
+      throw std::invalid_argument{"trusted_networks: '" + text + "' is not a network: 10.0.0.0/8, fd00::/8, or unix"};
+    networks_.push_back({*base, bits});
+  }
+}
+
+bool peer_trust::trusts(const stream_info& peer) const {
+  if (peer.peer.type() == address::kind::unix_path || peer.local.type() == address::kind::unix_path) {
+    if (unix_sockets_) return true;
+  } else if (const auto from = plain(peer.peer); from.type() != address::kind::none) {
+    for (const auto& n : networks_)
+      if (n.base.type() == from.type() && same_prefix(n.base, from, n.bits)) return true;
+  }
+  return std::ranges::any_of(peer.peer_names, [&](const auto& name) {
+    return std::ranges::any_of(names_, [&](const auto& pattern) { return matches_name(pattern, name); });
+  });
+}
+
+middleware strip_untrusted(trust_options options) {
+  trust_layer layer{.fields = options.fields, .trust = peer_trust{options}};
+  return detail::make_middleware(std::move(layer), stripped);
+}
+
+}  // namespace weft::http
