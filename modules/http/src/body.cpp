@@ -68,7 +68,8 @@ task<result<std::string_view>> body::next() {
 }
 
 task<result<std::string_view>> body::text(std::size_t limit) {
-  const auto too_large = [limit] {
+  const auto too_large = [this, limit] {
+    exceeded_limit_ = true;
     return fail(error{errc::resource_exhausted, "the content is larger than its limit of " + std::to_string(limit) + " bytes"});
   };
   if (source_ == nullptr || kind_ != kind::nothing) {

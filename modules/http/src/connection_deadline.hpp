@@ -20,8 +20,11 @@ class connection_deadline final : timer_node {
   void expire() override {
     if (deadline_ == context::no_deadline) return;
     if (loop_.now() < deadline_) return loop_.arm(*this, deadline_);
+    // What waited may have been woken in this very turn, and begin to wait again: it is told until clear() or set().
+    loop_.arm(*this, loop_.now() + again);
     stream_.cancel(errc::deadline_exceeded);
   }
+  static constexpr auto again = std::chrono::milliseconds{5};
 
   loop& loop_;
   stream& stream_;

@@ -31,6 +31,7 @@ std::optional<std::string_view> content_reader::take_buffered() noexcept {
   left_ = 0;
   const auto all = in_.unread().substr(0, static_cast<std::size_t>(length_));
   in_.consume(all.size());
+  in_.pin();  // it is read as long as the message, whatever arrives behind it
   return all;
 }
 

@@ -24,6 +24,8 @@ class content_reader {
 
   // The next piece, valid until the next call; empty at the end. What went wrong is also in problem().
   task<result<std::string_view>> next();
+  // The last piece is no longer needed: without this its bytes would stand before the next message.
+  void finish() noexcept { release_piece(); }
   // All of it, when it has arrived already and is framed by its length; used up then.
   [[nodiscard]] std::optional<std::string_view> take_buffered() noexcept;
 

@@ -39,6 +39,8 @@ progress chunked_decoder::size_byte(char c) {
     return progress::more;
   }
   if (++line_bytes_ > limits_.chunk_line_bytes) return progress::bad;
+  // Extensions mean nothing here. Sent with every byte of content they cost much more than its limit says.
+  if (part_ == part::extension && ++extension_bytes_ > limits_.extension_bytes) return progress::bad;
   if (part_ == part::size) {
     if (const int value = hex_value(c); value >= 0) {
       if (++digits_ > 15) return progress::bad;  // 2^60 bytes are enough
@@ -109,8 +111,8 @@ chunked_decoder::step chunked_decoder::decode(std::string_view input) {
       case part::trailers: {
         const auto state = trailer_byte(input[s.consumed]);
         if (state == progress::bad) {
-          if (trailer_text_.size() > limits_.trailer_bytes)
-            return bad("the trailers are too large", status::request_header_fields_too_large);
+          if (trailer_text_.size() > limits_.trailer_bytes || trailers_.size() == limits_.fields)
+            return bad("the trailers are too large or too many", status::request_header_fields_too_large);
           return bad("the trailers are malformed");
         }
         ++s.consumed;

@@ -190,6 +190,11 @@ progress request_parser::parse(std::string_view buffer, request_head& into) {
   if (!valid_host(facts.host)) return bad(status::bad_request, "Host is malformed");
   into.host = facts.host;
   if (const auto split = split_target(into); split != progress::done) return split;
+  if (into.host.data() != facts.host.data()) {
+    // RFC 9112 3.2.2: an absolute target decides, and who forwards the request must not pass on another Host.
+    into.fields->remove("host");
+    into.fields->add_view("Host", into.host);
+  }
   if (facts.codings > 0 && facts.lengths > 0)
     return bad(status::bad_request, "Transfer-Encoding and Content-Length contradict each other");
   into.content = facts.codings > 0 ? framing::chunked : facts.length > 0 ? framing::length : framing::none;

@@ -1,5 +1,7 @@
 #include "message_writer.hpp"
 
+#include <algorithm>
+
 namespace weft::http {
 
 namespace {
@@ -14,18 +16,38 @@ bool is_framing(std::string_view name) noexcept {
   }
 }
 
-task<result<>> write_all(stream& s, std::span<const_buffer> buffers, connection_deadline& deadline, duration timeout) {
-  deadline.set(timeout);
-  auto written = co_await s.write(buffers);
-  deadline.clear();
-  co_return written;
-}
-
 std::unexpected<error> source_failed(const error& cause) {
   return fail(error{errc::data_loss, "the content broke off: " + cause.describe()});
 }
 
+// Takes up to `bytes` from the front of `buffers` into `into`; how many entries that are.
+std::size_t take_stretch(std::span<const_buffer>& buffers, std::span<const_buffer> into, std::size_t bytes) {
+  std::size_t count = 0;
+  while (!buffers.empty() && count < into.size() && bytes > 0) {
+    auto& front = buffers.front();
+    const auto size = std::min(front.size, bytes);
+    into[count++] = {front.data, size};
+    bytes -= size;
+    front = {static_cast<const char*>(front.data) + size, front.size - size};
+    if (front.size == 0) buffers = buffers.subspan(1);
+  }
+  return count;
+}
+
 }  // namespace
+
+task<result<>> write_timed(stream& s, std::span<const_buffer> buffers, connection_deadline& deadline,
+                           duration timeout) {
+  result<> written;
+  while (written && !buffers.empty()) {
+    const_buffer stretch[4];
+    const auto count = take_stretch(buffers, stretch, timed_write_bytes);
+    deadline.set(timeout);
+    written = co_await s.write({stretch, count});
+    deadline.clear();
+  }
+  co_return written;
+}
 
 result<> append_fields(std::string& out, const headers& fields) {
   for (const auto& f : fields) {
@@ -42,13 +64,13 @@ task<result<>> write_content(stream& s, std::string& out, body& content, content
   if (!content.streamed()) {
     const auto text = coding == content_coding::none ? std::string_view{} : content.buffered();
     const_buffer buffers[] = {out, text};
-    auto written = co_await write_all(s, buffers, deadline, timeout);
+    auto written = co_await write_timed(s, buffers, deadline, timeout);
     out.clear();
     co_return written;
   }
   if (coding == content_coding::none) {
     const_buffer buffers[] = {out};
-    auto written = co_await write_all(s, buffers, deadline, timeout);
+    auto written = co_await write_timed(s, buffers, deadline, timeout);
     out.clear();
     co_return written;
   }
@@ -58,7 +80,7 @@ task<result<>> write_content(stream& s, std::string& out, body& content, content
     if (!piece) {
       if (!out.empty()) {  // the head is true so far, and the peer should see where it broke off
         const_buffer head[] = {out};
-        WEFT_CO_TRY_VOID(co_await write_all(s, head, deadline, timeout));
+        WEFT_CO_TRY_VOID(co_await write_timed(s, head, deadline, timeout));
         out.clear();
       }
       co_return source_failed(piece.error());
@@ -80,7 +102,7 @@ task<result<>> write_content(stream& s, std::string& out, body& content, content
     if (last && coding == content_coding::length && left > 0)
       co_return source_failed(error{errc::internal, "it is shorter than its stated length"});
     const_buffer buffers[] = {out, *piece, tail};
-    WEFT_CO_TRY_VOID(co_await write_all(s, buffers, deadline, timeout));
+    WEFT_CO_TRY_VOID(co_await write_timed(s, buffers, deadline, timeout));
     out.clear();
     if (last) co_return result<>{};
   }

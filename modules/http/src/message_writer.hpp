@@ -15,6 +15,12 @@ enum class content_coding : std::uint8_t { none, length, chunked, until_close };
 // Content up to this size is copied behind its head, to leave in one write.
 inline constexpr std::size_t copied_content_bytes = 16 * 1024;
 
+// A write has its timeout for each stretch of this size, so that who reads slowly is not taken for who does not read.
+inline constexpr std::size_t timed_write_bytes = 256 * 1024;
+
+// All of `buffers`, which is used as scratch space; errc::deadline_exceeded when a stretch takes longer than `timeout`.
+task<result<>> write_timed(stream& s, std::span<const_buffer> buffers, connection_deadline& deadline, duration timeout);
+
 // The fields that may be written as they are; framing is the writer's. An error names the field that may not.
 [[nodiscard]] result<> append_fields(std::string& out, const headers& fields);
 

@@ -15,11 +15,14 @@ struct server::impl {
 
   task<void> accept_from(listener& from);
   task<void> run(std::unique_ptr<stream> connection);
+  task<void> turn_away(std::unique_ptr<stream> connection);
   [[nodiscard]] bool has_room_for(const address& peer);
 
+  // Before the core, whose connections are counted here until they end.
+  std::map<std::string, std::size_t> peers;  // only kept when connections per peer are limited
+  std::size_t lingering = 0;                 // refused connections whose answer is on its way
   server_core core;
   std::vector<std::unique_ptr<listener>> listeners;
-  std::map<std::string, std::size_t> peers;  // only kept when connections per peer are limited
   task_group accepting;
 };
 
@@ -63,19 +66,36 @@ task<void> server::impl::accept_from(listener& from) {
   }
 }
 
+task<void> server::impl::turn_away(std::unique_ptr<stream> connection) {
+  constexpr std::size_t most_lingering = 64;
+  constexpr std::string_view full =
+      "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 90\r\nRetry-After: 1\r\n"
+      "Connection: close\r\n\r\n"
+      R"({"error":{"code":"SERVICE_UNAVAILABLE","message":"too many connections; try again later"}})";
+  const const_buffer all[] = {full};
+  static_cast<void>(connection->try_write(all));
+  connection->shutdown_write();
+  if (lingering >= most_lingering) co_return;
+  // The request that arrives after all must not cost the client this answer: closing on it would reset the connection.
+  struct counted {
+    explicit counted(std::size_t& n) : count{n} { ++count; }
+    ~counted() { --count; }
+    std::size_t& count;
+  } const one{lingering};
+  const auto ctx = core.tasks.derive(context{}.with_timeout(core.home, std::chrono::seconds{1}));
+  const interrupt_on_end guard{core.home, ctx, *connection};
+  char room[1024];
+  for (int pieces = 0; pieces < 64; ++pieces) {
+    const auto count = co_await connection->read(room);
+    if (!count || *count == 0) co_return;
+  }
+}
+
 task<void> server::impl::run(std::unique_ptr<stream> connection) {
   const auto peer = connection->info().peer;
   if (!has_room_for(peer)) {
     ++core.stats.connections_refused;
-    constexpr std::string_view full =
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 88\r\nRetry-After: 1\r\n"
-        "Connection: close\r\n\r\n"
-        R"({"error":{"code":"SERVICE_UNAVAILABLE","message":"too many connections; try again later"}})";
-    if (!core.options.tls) {
-      const const_buffer all[] = {full};
-      static_cast<void>(connection->try_write(all));
-      connection->shutdown_write();
-    }
+    if (!core.options.tls) co_await turn_away(std::move(connection));
     co_return;
   }
   struct counted {

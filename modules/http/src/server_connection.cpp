@@ -11,6 +11,7 @@ constexpr std::size_t initial_buffer_bytes = 4096;
 constexpr std::size_t drained_content_bytes = 64 * 1024;   // unread content that is worth reading to keep a connection
 constexpr std::size_t lingering_bytes = 256 * 1024;
 constexpr auto lingering_time = std::chrono::seconds{2};
+constexpr std::size_t kept_answer_bytes = copied_content_bytes + 4096;  // of memory, while a connection is idle
 constexpr std::size_t unflushed_bytes = 64 * 1024;         // of answers to pipelined requests
 }  // namespace
 
@@ -59,7 +60,12 @@ class server_connection::streamed_content final : public body_source {
       connection_->out_.append("HTTP/1.1 100 Continue\r\n\r\n");
       WEFT_CO_TRY_VOID(co_await connection_->flush());
     }
-    co_return co_await connection_->content_.next();
+    auto piece = co_await connection_->content_.next();
+    if (connection_ == nullptr) co_return fail(errc::failed_precondition, "the request has ended; its content is gone");
+    // A peer that is gone is seen by who reads, and as long as nobody does, by the watcher.
+    if (!piece && connection_->content_.problem() == status::ok) connection_->gone_.cancel(errc::cancelled);
+    if (piece && piece->empty()) connection_->watcher_.start();
+    co_return piece;
   }
   std::optional<std::uint64_t> length() const override {
     return connection_ != nullptr ? connection_->content_.length() : std::nullopt;
@@ -70,31 +76,30 @@ class server_connection::streamed_content final : public body_source {
   server_connection* connection_;
 };
 
-// While a handler works and nothing is left to read, watches for a peer that is gone: its context is then cancelled.
-// Bytes of the next request that arrive meanwhile are kept, up to a bound. A peer that only closed its sending side still
-// gets its answer.
-class server_connection::watcher final : public io_waiter {
- public:
-  explicit watcher(server_connection& c) : connection_{c} {
-    if (!c.half_closed_) c.stream_->wait(io_direction::read, *this);
-  }
-  void run() override {
-    if (interrupted()) return;
-    auto& c = connection_;
-    if (c.in_.unread().size() >= initial_buffer_bytes) return;
-    const auto got = c.stream_->try_read(c.in_.space(1024));
-    switch (got.status) {
-      case io_status::ok: c.in_.filled(got.bytes); break;
-      case io_status::blocked: break;
-      case io_status::end: c.half_closed_ = true; return;
-      case io_status::failed: c.gone_.cancel(errc::cancelled); return;
-    }
-    c.stream_->wait(io_direction::read, *this);
-  }
+void server_connection::watcher::start() {
+  if (watching_ || connection_.half_closed_) return;
+  watching_ = true;
+  connection_.stream_->wait(io_direction::read, *this);
+}
 
- private:
-  server_connection& connection_;
-};
+void server_connection::watcher::stop() noexcept {
+  watching_ = false;
+  detach();
+  unschedule();
+}
+
+void server_connection::watcher::run() {
+  auto& c = connection_;
+  if (interrupted() || c.in_.unread().size() >= initial_buffer_bytes) return;
+  const auto got = c.stream_->try_read(c.in_.space(1024));
+  switch (got.status) {
+    case io_status::ok: c.in_.filled(got.bytes); break;
+    case io_status::blocked: break;
+    case io_status::end: c.half_closed_ = true; return;
+    case io_status::failed: c.gone_.cancel(errc::cancelled); return;
+  }
+  c.stream_->wait(io_direction::read, *this);
+}
 
 // Answers to pipelined requests wait to leave together, but not for a handler that waits for something itself.
 class server_connection::flusher final : public ready_node {
@@ -103,6 +108,7 @@ class server_connection::flusher final : public ready_node {
     if (!c.out_.empty()) c.core_.home.schedule(*this);
   }
   void run() override {
+    if (connection_.flushing_) return;  // 100-continue is on its way behind them
     const const_buffer all[] = {connection_.out_};
     const auto put = connection_.stream_->try_write(all);
     if (put.status == io_status::ok) connection_.out_.erase(0, put.bytes);
@@ -148,9 +154,9 @@ void server_connection::problem(std::string_view what) {
 
 task<result<>> server_connection::flush() {
   const_buffer all[] = {out_};
-  deadline_.set(core_.options.write_timeout);
-  auto written = co_await stream_->write(all);
-  deadline_.clear();
+  flushing_ = true;
+  auto written = co_await write_timed(*stream_, all, deadline_, core_.options.write_timeout);
+  flushing_ = false;
   out_.clear();
   co_return written;
 }
@@ -165,12 +171,14 @@ task<void> server_connection::serve() {
 task<server_connection::outcome> server_connection::receive_head() {
   idle_ = in_.unread().empty();
   if (idle_) in_.shrink();
+  if (idle_ && out_.empty() && out_.capacity() > kept_answer_bytes) out_ = {};
   bool timed = false;  // the head's own deadline runs from its first byte
   for (;;) {
     const auto state = in_.unread().empty() ? progress::more : parser_.parse(in_.unread(), head_);
     if (state == progress::done) break;
     if (state == progress::bad) {
       ++core_.stats.malformed;
+      head_.verb = method::other;  // perhaps half read
       co_return co_await refuse(parser_.problem().code, parser_.problem().what);
     }
     if (!out_.empty() && !co_await flush()) co_return outcome::close;
@@ -186,6 +194,7 @@ task<server_connection::outcome> server_connection::receive_head() {
     if (!count) {
       if (count.error().code() != errc::deadline_exceeded || idle_) co_return outcome::close;
       ++core_.stats.timeouts;
+      head_.verb = method::other;
       co_return co_await refuse(status::request_timeout, "the request's head did not arrive in time");
     }
     if (*count == 0) co_return outcome::close;
@@ -235,8 +244,7 @@ task<server_connection::outcome> server_connection::answer_request() {
       std::size_t& count;
     } const counted{core_.stats.requests_active};
     flusher flush_if_waiting{*this};
-    std::optional<watcher> watching;
-    if (content_.complete()) watching.emplace(*this);
+    if (content_.complete()) watcher_.start();
     try {
       answer = co_await core_.answer(request_);
     } catch (const std::exception& e) {
@@ -254,12 +262,17 @@ task<server_connection::outcome> server_connection::answer_request() {
     if (!answer) co_return co_await refuse(content_.problem(), answer.error().message());
     keep_alive_ = false;
   }
+  // The handler's own limit was smaller than ours.
+  if (!answer && request_.content.exceeded_limit())
+    co_return co_await refuse(status::content_too_large, answer.error().message());
   auto r = answer ? *std::move(answer) : response::from(answer.error());
   const auto sent = co_await send(r);
+  watcher_.stop();
   if (streamed_ != nullptr) streamed_->detach();
   streamed_ = nullptr;
   if (sent == outcome::close) co_return outcome::close;
   received_request::reset(request_);
+  content_.finish();
   in_.unpin();
   co_return outcome::next_request;
 }
@@ -296,8 +309,15 @@ result<> server_connection::append_head(const response& r, content_coding coding
 }
 
 task<server_connection::outcome> server_connection::send(response& r) {
-  // The client still holds back its content, so nobody could tell its next request from it.
-  if (core_.draining || half_closed_ || continue_pending_) keep_alive_ = false;
+  // Content that the client still holds back, and that the answer is going to read.
+  if (continue_pending_ && streamed_ != nullptr && r.content.streamed() && request_.content.source() != streamed_) {
+    continue_pending_ = false;
+    out_.append("HTTP/1.1 100 Continue\r\n\r\n");
+    if (!co_await flush()) co_return outcome::close;
+  }
+  // Without it, nobody could tell the client's next request from that content.
+  if (core_.draining || continue_pending_) keep_alive_ = false;
+  if (half_closed_ && in_.unread().empty()) keep_alive_ = false;
   if (to_int(r.status) < 200) r = response::from(error{errc::internal});
   auto coding = coding_for(r);
   if (coding == content_coding::until_close) keep_alive_ = false;
@@ -327,6 +347,7 @@ task<server_connection::outcome> server_connection::send(response& r) {
     co_return outcome::close;
   }
   // Content that nobody read stands before the next request.
+  watcher_.stop();
   std::size_t drained = 0;
   while (keep_alive_ && !content_.complete()) {
     const auto piece = co_await content_.next();
@@ -347,13 +368,14 @@ task<server_connection::outcome> server_connection::refuse(status code, std::str
   r = response::failure(code, name, what);
   if (code == status::service_unavailable) r.headers.add_view("Retry-After", "1");
   static_cast<void>(append_head(r, content_coding::length));
-  out_.append(r.content.buffered());
+  if (head_.verb != method::head) out_.append(r.content.buffered());
   if (co_await flush()) co_await linger();
   co_return outcome::close;
 }
 
 // Closing with bytes unread makes the kernel send a reset, which can overtake the answer: read on for a moment.
 task<void> server_connection::linger() {
+  watcher_.stop();
   stream_->shutdown_write();
   if (half_closed_) co_return;
   in_.unpin();

@@ -54,8 +54,21 @@ class server_connection {
 
  private:
   class streamed_content;
-  class watcher;
   class flusher;
+  // While a request is answered and nothing of it is left to read, watches for a peer that is gone: its context is then
+  // cancelled. Bytes of the next request that arrive meanwhile are kept, up to a bound. A peer that only closed its
+  // sending side still gets its answer.
+  class watcher final : public io_waiter {
+   public:
+    explicit watcher(server_connection& c) noexcept : connection_{c} {}
+    void start();
+    void stop() noexcept;
+    void run() override;
+
+   private:
+    server_connection& connection_;
+    bool watching_ = false;
+  };
   enum class outcome : std::uint8_t { next_request, close };
 
   task<outcome> receive_head();
@@ -81,7 +94,8 @@ class server_connection {
   streamed_content* streamed_ = nullptr;  // while the handler may read
   cancel_source gone_;
   context context_;
-  bool idle_ = true, continue_pending_ = false, keep_alive_ = true, half_closed_ = false;
+  watcher watcher_{*this};
+  bool idle_ = true, continue_pending_ = false, keep_alive_ = true, half_closed_ = false, flushing_ = false;
   server_connection *next_ = nullptr, *previous_ = nullptr;
 };
 

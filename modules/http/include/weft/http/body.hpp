@@ -54,6 +54,8 @@ class body {
 
   // All of it, read once and kept, so that it may be asked for again. errc::resource_exhausted beyond `limit` bytes.
   [[nodiscard]] task<result<std::string_view>> text(std::size_t limit = default_limit);
+  // Whether text() found more than its limit; a server then answers 413, whatever the error it was given has become.
+  [[nodiscard]] bool exceeded_limit() const noexcept { return exceeded_limit_; }
   [[nodiscard]] task<result<std::string_view>> next();
   // What followed the content; empty until its end was read.
   [[nodiscard]] const headers& trailers() const noexcept;
@@ -65,6 +67,7 @@ class body {
   std::unique_ptr<body_source> source_;
   kind kind_ = kind::nothing;
   bool taken_ = false;  // next() has given the buffered content
+  bool exceeded_limit_ = false;
 };
 
 }  // namespace weft::http

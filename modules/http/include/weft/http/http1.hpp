@@ -23,11 +23,12 @@
 namespace weft::http::http1 {
 
 struct limits {
-  std::size_t head_bytes = 32 * 1024;   // start line and fields together: 431
-  std::size_t target_bytes = 8 * 1024;  // 414
-  std::size_t fields = 128;             // 431
-  std::size_t chunk_line_bytes = 1024;  // a chunk's size with its extensions: 400
-  std::size_t trailer_bytes = 8 * 1024; // 431
+  std::size_t head_bytes = 32 * 1024;       // start line and fields together: 431
+  std::size_t target_bytes = 8 * 1024;      // 414
+  std::size_t fields = 128;                 // 431
+  std::size_t chunk_line_bytes = 1024;      // a chunk's size with its extensions: 400
+  std::size_t extension_bytes = 16 * 1024;  // of all chunks of a message together: 400
+  std::size_t trailer_bytes = 8 * 1024;     // 431
 };
 
 enum class progress : std::uint8_t { more, done, bad };
@@ -44,15 +45,15 @@ struct message_head {
   int minor_version = 1;
   framing content = framing::none;
   std::uint64_t content_length = 0;
-  bool keep_alive = true;  // as the peer wishes; it may still be closed
+  bool keep_alive = true;           // as the peer wishes; it may still be closed
   http::headers* fields = nullptr;  // where the fields go; cleared first
 };
 
 struct request_head : message_head {
   method verb = method::get;
   std::string_view method_name;
-  std::string_view target;      // origin-form, "*" or, for CONNECT, the authority; absolute-form is split
-  std::string_view host;        // from the target if it is absolute, else the Host field
+  std::string_view target;  // origin-form, "*" or, for CONNECT, the authority; absolute-form is split
+  std::string_view host;    // from the target if it is absolute, else the Host field
   bool expects_continue = false;
   bool unknown_expectation = false;
 };
@@ -136,7 +137,7 @@ class chunked_decoder {
   headers trailers_;
   std::string trailer_text_;
   std::uint64_t left_ = 0;
-  std::size_t line_bytes_ = 0;
+  std::size_t line_bytes_ = 0, extension_bytes_ = 0;
   int digits_ = 0;
   part part_ = part::size;
 };
