@@ -5,6 +5,9 @@
 //
 // Rates are over the processor time of the measuring thread. A link without faults is measured, and one with loss,
 // reordering and splits.
+#include <weft/http/client.hpp>
+#include <weft/http/router.hpp>
+#include <weft/http/server.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/testkit.hpp>
 
@@ -100,6 +103,39 @@ void timers(benchmark::State& state) {
   report(state, sim, 0);
 }
 BENCHMARK(timers)->ArgName("tasks")->Arg(1)->Arg(100)->Arg(10'000);
+
+task<void> http_server(loop& l) {
+  http::router routes;
+  routes.get("/orders/7", [](http::request&) -> task<http::response> {
+    co_return http::response::json_text(std::string(100, ' '));
+  });
+  http::server server{l, routes.as_handler()};
+  if (!server.listen(address::any(80))) co_return;
+  static_cast<void>(co_await weft::sleep(l, {}, 24h * 365));
+}
+
+task<void> http_client(loop& l, std::uint64_t& round_trips) {
+  http::client client{l, {.base_url = "http://server"}};
+  for (;;) {
+    auto answer = co_await client.get_raw({}, "/orders/7");
+    if (!answer || !co_await answer->content.text()) co_return;
+    ++round_trips;
+  }
+}
+
+// The real server and client: a GET over a kept connection, answered with 100 bytes.
+void http_round_trips(benchmark::State& state) {
+  simulation sim{1};
+  sim.add_host("server").on_boot([](host& h) { return http_server(h.loop()); });
+  auto& round_trips = sim.make<std::uint64_t>();
+  for (int i = 0; i < state.range(0); ++i) {
+    auto& client = sim.add_host("client" + std::to_string(i));
+    client.spawn(http_client(client.loop(), round_trips));
+  }
+  for (auto _ : state) sim.run_for(10ms);
+  report(state, sim, round_trips);
+}
+BENCHMARK(http_round_trips)->ArgName("clients")->Arg(1)->Arg(8)->Arg(64);
 
 // A small system, made, run for a second of virtual time with faults, and torn down: what one seed costs.
 void one_seed(benchmark::State& state) {

@@ -84,6 +84,22 @@ void machine::called(callback work, unsigned boot) {
 void machine::turn() {
   if (!running_ || paused_) return;
   in_turn_ = true;
+  try {
+    run_ready();
+  } catch (const std::exception& e) {
+    core_.fail(name_ + ": a callback ended with an exception: " + e.what());
+  }
+  in_turn_ = false;
+  if (crash_pending_) {
+    const auto kind = *std::exchange(crash_pending_, std::nullopt);
+    if (running_) crash_now(kind);
+    if (std::exchange(restart_pending_, false)) boot();
+    return;
+  }
+  set_alarm();
+}
+
+void machine::run_ready() {
   while (auto* timer = timers_.pop_due(now())) timer->expire();
   while (!crash_pending_ && !core_.failed) {
     if (!posted_.empty()) run_posted();
@@ -96,14 +112,6 @@ void machine::turn() {
     }
     node->run();
   }
-  in_turn_ = false;
-  if (crash_pending_) {
-    const auto kind = *std::exchange(crash_pending_, std::nullopt);
-    if (running_) crash_now(kind);
-    if (std::exchange(restart_pending_, false)) boot();
-    return;
-  }
-  set_alarm();
 }
 
 void machine::set_program(std::function<task<void>(host&)> program) {

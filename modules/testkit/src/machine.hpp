@@ -73,6 +73,7 @@ class machine final : public loop {
   void boot();
   void crash_now(crash_kind kind);
   void set_alarm();
+  void run_ready();
   void run_posted();
   [[nodiscard]] bool owns(const weft::address& a) const;
   [[nodiscard]] std::uint16_t free_port();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <stdexcept>
 
 namespace weft::testkit {
 
@@ -13,10 +14,43 @@ constexpr std::uint32_t smallest_ring = 4096;
 constexpr std::size_t rings_kept = 1024;
 
 bool broken(end_state s) noexcept { return s == end_state::failed || s == end_state::lost || s == end_state::closed; }
+
+// What says to a reader of the trace which message it is, if it is text.
+std::string first_line(std::span<const const_buffer> buffers) {
+  std::string text;
+  for (const auto& b : buffers)
+    for (const char c : std::string_view{static_cast<const char*>(b.data), b.size}) {
+      if (c < ' ' || c > '~' || text.size() == 80) return text;
+      text += c;
+    }
+  return text;
+}
+
+void check(const link_options& o) {
+  const auto probability = [](double value, const char* field) {
+    if (!(value >= 0 && value <= 1))
+      throw std::invalid_argument{std::string{"link_options."} + field + " is no probability"};
+  };
+  probability(o.loss, "loss");
+  probability(o.reorder, "reorder");
+  probability(o.reset, "reset");
+  probability(o.split, "split");
+  const auto time = [](duration value, const char* field) {
+    if (value < duration::zero()) throw std::invalid_argument{std::string{"link_options."} + field + " is negative"};
+  };
+  time(o.latency, "latency");
+  time(o.jitter, "jitter");
+  time(o.reorder_delay, "reorder_delay");
+}
+
 }  // namespace
 
 network::network(core& c, std::uint64_t seed, const network_options& options)
-    : core_{c}, options_{options}, random_{seed} {}
+    : core_{c}, options_{options}, random_{seed} {
+  check(options.link);
+  check(options.loopback);
+  if (options.transport.window_bytes == 0) throw std::invalid_argument{"transport_options.window_bytes is zero"};
+}
 
 network::~network() {
   for (auto& c : connections_)
@@ -37,11 +71,12 @@ void network::configure(link& l, const link_options& options) {
 }
 
 void network::slow(link& l, const link_options& options) {
+  check(options);
   l.options = options;
   l.plain = options.loss <= 0 && options.reorder <= 0 && options.reset <= 0 && options.split <= 0 &&
             options.bytes_per_second == 0 && l.cuts == 0;
-  l.latency = std::max<std::int64_t>(0, options.latency.count());
-  l.jitter = std::max<std::int64_t>(0, options.jitter.count());
+  l.latency = options.latency.count();
+  l.jitter = options.jitter.count();
 }
 
 void network::cut(link& l) noexcept {
@@ -167,7 +202,11 @@ io_result network::write(connection& c, int end, std::span<const const_buffer> b
     p.written += count;
     left -= count;
   }
-  if (core_.on(trace_level::all)) trace(c, end, "send", total);
+  if (core_.on(trace_level::all)) {
+    const auto excerpt = first_line(buffers);
+    core_.trace(e.host->name(),
+                {"c", std::to_string(c.number), " send ", std::to_string(total), excerpt.empty() ? "" : "  ", excerpt});
+  }
   send(c, end);
   return {io_status::ok, total};
 }

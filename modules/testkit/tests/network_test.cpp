@@ -64,6 +64,13 @@ task<void> pour(loop& l, std::string text) {
   }
 }
 
+TEST(Network, RefusesWrongOptions) {
+  pair_of_hosts two;
+  EXPECT_THROW(two.sim.set_link("a", "b", {.loss = 1.5}), std::invalid_argument);
+  EXPECT_THROW(two.sim.set_link("a", "b", {.latency = -1ms}), std::invalid_argument);
+  EXPECT_THROW(two.sim.set_link("a", "nobody", {}), std::invalid_argument);
+}
+
 TEST(Network, ABadLinkKeepsEveryByteInOrder) {
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
     simulation sim{seed};

@@ -29,6 +29,13 @@ TEST(Simulation, AnExceptionInAProgramFailsTheSimulation) {
   EXPECT_EQ(sim.failure(), "a: a task ended with an exception: bug");
 }
 
+TEST(Simulation, AnExceptionInACallbackFailsTheSimulation) {
+  simulation sim{1};
+  sim.add_host("a").loop().post([] { throw std::runtime_error{"bug"}; });
+  EXPECT_THROW(sim.run_for(1s), simulation_failed);
+  EXPECT_EQ(sim.failure(), "a: a callback ended with an exception: bug");
+}
+
 task<void> spin(loop& l) {
   for (;;) co_await yield(l);
 }

@@ -1,7 +1,8 @@
 #pragma once
 // How the simulated network behaves: what a link between two hosts does to the segments that cross it, and how the
 // hosts' transport answers. Streams are ordered and reliable, as TCP's are: a lost segment shows as delay, a segment
-// that is overtaken is held back by the receiver.
+// that is overtaken is held back by the receiver. Not modelled: keep-alive probes (an idle connection to a host that is
+// gone stays), congestion control. Wrong options throw std::invalid_argument where they are given.
 //
 //     sim.set_link("a", "b", {.latency = 40ms, .jitter = 10ms, .loss = 0.01});
 #include <weft/runtime/timer.hpp>
@@ -26,7 +27,7 @@ struct link_options {
 
 // The transport of every host.
 struct transport_options {
-  std::uint32_t window_bytes = 64 * 1024;                      // in flight and unread, each direction; a power of two
+  std::uint32_t window_bytes = 64 * 1024;                      // in flight and unread, each direction
   duration retransmit_first = std::chrono::milliseconds{200};  // doubled for each try,
   duration retransmit_most = std::chrono::seconds{8};          // up to this
   // A connection whose data nobody takes for so long fails with errc::deadline_exceeded; one that is idle never does.
