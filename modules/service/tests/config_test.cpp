@@ -25,6 +25,7 @@ struct web {
   std::uint16_t port = 8080;
   bool compress = true;
   std::chrono::milliseconds patience = 5s;
+  void check(service::config_check& c) const { c.require(patience > 0s, "patience", "must be longer than 0s"); }
 };
 BOOST_DESCRIBE_STRUCT(web, (), (address, port, compress, patience))
 
@@ -134,6 +135,9 @@ TEST_F(config, a_wrong_value_names_file_line_and_field) {
   EXPECT_EQ(problems("peers: {a: 1}"), "market.yaml:1:8: peers: expected a list, got a section");
   EXPECT_EQ(problems("http: {port: }"),
             "market.yaml:1:14: http.port: expected a whole number from 0 to 65535, got nothing");
+  EXPECT_EQ(problems("http: {patience: 0s}\nregion: moon"),
+            "market.yaml:1:18: http.patience: must be longer than 0s\n"
+            "market.yaml:2:9: region: there is no data centre on the moon");
   EXPECT_EQ(problems("region: moon"), "market.yaml:1:9: region: there is no data centre on the moon");
 }
 

@@ -18,15 +18,20 @@
 // name; all of them are reported together: "market.yaml:12:9: http.port: expected a whole number from 0 to 65535, got
 // "eighty"". docs/guides/configuration.md has the rules of each source.
 //
-// A type may have `void check(service::config_check&) const` for what its fields say together. Loading reads files and
+// A struct, the configuration or one within it, may have `void check(service::config_check&) const` for what its fields
+// say together. Loading reads files and
 // blocks: do it at the start, or inside blocking(). No shared state; a configuration is immutable.
 #include <weft/json/decode.hpp>
 #include <weft/json/schema.hpp>
 
+#include <boost/describe/bases.hpp>
+#include <boost/describe/members.hpp>
+#include <boost/mp11/algorithm.hpp>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -46,16 +51,24 @@ struct config_sources {
 // What the command line asks for instead of running.
 enum class config_request : std::uint8_t { run, help, version, print_config, print_schema, check };
 
-// Collects what is wrong with values that are fine one by one. Paths as in YAML: "http.tls.key", "peers[2].url".
+// Collects what is wrong with values that are fine one by one. Paths are relative to the struct whose check() is
+// called: "tls.key", "peers[2].url".
 class config_check {
  public:
-  void add(std::string path, std::string what) { problems_.emplace_back(std::move(path), std::move(what)); }
+  void add(std::string_view path, std::string what) {
+    problems_.emplace_back(within_ + std::string{path}, std::move(what));
+  }
   void require(bool holds, std::string_view path, std::string_view what) {
-    if (!holds) add(std::string{path}, std::string{what});
+    if (!holds) add(path, std::string{what});
   }
   [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& problems() const noexcept { return problems_; }
 
+  // For the loader: what follows is of the struct at that member.
+  void enter(std::string_view member) { within_ += std::string{member} + "."; }
+  void leave(std::string_view member) { within_.resize(within_.size() - member.size() - 1); }
+
  private:
+  std::string within_;
   std::vector<std::pair<std::string, std::string>> problems_;
 };
 
@@ -87,6 +100,27 @@ struct program_words {
 [[nodiscard]] std::vector<std::string> changes(const config_state& before, const config_state& after);
 
 template <class T>
+concept has_own_check = requires { static_cast<void (T::*)(config_check&) const>(&T::check); } &&
+                        std::is_same_v<decltype(&T::check), void (T::*)(config_check&) const>;
+
+// The checks of the struct's bases, of the structs in it, and its own.
+template <class T>
+void check_all(const T& v, config_check& problems) {
+  boost::mp11::mp_for_each<boost::describe::describe_bases<T, boost::describe::mod_public>>(
+      [&](auto base) { check_all<typename decltype(base)::type>(v, problems); });
+  boost::mp11::mp_for_each<boost::describe::describe_members<T, boost::describe::mod_public>>([&](auto member) {
+    using held = std::remove_cvref_t<decltype(v.*member.pointer)>;
+    if constexpr (json::described_struct<held>) {
+      constexpr auto name = json::detail::field_name<T, decltype(member)>::value;
+      problems.enter(name);
+      check_all(v.*member.pointer, problems);
+      problems.leave(name);
+    }
+  });
+  if constexpr (has_own_check<T>) v.check(problems);
+}
+
+template <class T>
 const config_type& config_type_of() {
   static constexpr config_type type{
       .schema =
@@ -102,10 +136,7 @@ const config_type& config_type_of() {
         return std::nullopt;
       },
       .encode = [](const void* value) { return json::encode(*static_cast<const T*>(value)); },
-      .check =
-          [](const void* value, config_check& problems) {
-            if constexpr (requires(const T& v) { v.check(problems); }) static_cast<const T*>(value)->check(problems);
-          },
+      .check = [](const void* value, config_check& problems) { check_all(*static_cast<const T*>(value), problems); },
   };
   return type;
 }

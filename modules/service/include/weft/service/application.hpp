@@ -1,0 +1,108 @@
+#pragma once
+// The host of a service: configuration, loops, listeners, health, metrics, logs, signals and a graceful end.
+//
+//     int main(int argc, char** argv) {
+//       service::application app{{.name = "hello"}, argc, argv};
+//       http::router routes;
+//       routes.get("/hello/{name}", hello);
+//       app.serve(std::move(routes));
+//       return app.run();
+//     }
+//
+// Besides the routes it answers GET /health (200 or 503, every check), /health/live (the process runs), /health/ready
+// (healthy and not draining) and /metrics. Requests get a trace position, a correlation id, a deadline, metrics and a
+// line in the log. SIGTERM and SIGINT drain (drain.hpp says in which order); a second signal ends the process at once.
+// SIGHUP runs the reload hook, if there is one.
+//
+// run() returns the program's exit code: 0 after a drain, 1 when the service could not start (the port is taken). A
+// wrong configuration ends the program with 2 before that; a second signal as that signal does (130, 143 in a shell).
+//
+// Everything is set up before run(), on the thread that calls it, which becomes core 0. With settings.cores above 1,
+// routes are made once for each core: use the form of serve() that takes a function.
+#include <weft/http/router.hpp>
+#include <weft/observe/log.hpp>
+#include <weft/observe/metrics.hpp>
+#include <weft/observe/span.hpp>
+#include <weft/runtime/loop.hpp>
+#include <weft/service/config.hpp>
+#include <weft/service/drain.hpp>
+#include <weft/service/health.hpp>
+#include <weft/service/settings.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace weft::service {
+
+// One loop of the program, as the functions that make things for it see it.
+struct core {
+  weft::loop& loop;
+  unsigned index;
+  const observe::logger& log;
+  const observe::tracer& spans;
+};
+
+// What a core's routes need stays alive by their handlers, which own it.
+using routes_for_core = std::function<http::router(core&)>;
+
+struct listener_options {
+  std::string name;                 // "" : the application's
+  std::optional<http_settings> at;  // not given: settings().http
+};
+
+// Where one listener is, once the application runs.
+struct bound_listener {
+  std::string name;
+  address at;
+  bool encrypted = false;
+  // "http://127.0.0.1:8080"; for every interface, the loopback one.
+  [[nodiscard]] std::string url() const;
+};
+
+class application {
+ public:
+  // Configured by host_settings alone. Ends the program as load_or_exit() does.
+  application(program_options program, int argc, const char* const* argv);
+  // Configured by a struct that derives from host_settings.
+  template <std::derived_from<host_settings> T>
+  application(program_options program, const configuration<T>& config)
+      : application{std::move(program), static_cast<const host_settings&>(*config), config.warnings()} {}
+  application(program_options program, const host_settings& settings, const std::vector<std::string>& warnings = {});
+  ~application();
+  application(const application&) = delete;
+  application& operator=(const application&) = delete;
+
+  [[nodiscard]] const host_settings& settings() const noexcept;
+  [[nodiscard]] weft::loop& loop() noexcept;  // core 0's
+  [[nodiscard]] const observe::logger& log() const noexcept;
+  [[nodiscard]] observe::registry& metrics() noexcept;
+  [[nodiscard]] health_checks& health() noexcept;  // on core 0
+
+  // One core only: throws std::invalid_argument when the settings ask for more.
+  void serve(http::router routes, listener_options options = {});
+  // Called once on each core's thread.
+  void serve(routes_for_core make, listener_options options = {});
+
+  // Once every listener is bound.
+  void on_ready(std::function<void(const std::vector<bound_listener>&)> hook);
+  // Steps of the drain; see drain.hpp. They run on core 0.
+  void on_deregister(std::string name, drain_hook hook);
+  void on_close(std::string name, drain_hook hook);
+  // SIGHUP: read the configuration again, inside blocking().
+  void on_reload(std::function<task<void>()> hook);
+  // Where spans go, made for each core; without it the last 1,000 are kept in memory.
+  void export_spans(std::function<std::unique_ptr<observe::span_sink>(weft::loop&)> make);
+
+  [[nodiscard]] int run();
+  // Begins the drain, as SIGTERM does. From any thread.
+  void stop();
+
+ private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace weft::service

@@ -1,0 +1,147 @@
+#pragma once
+// The host's own settings: what every service has, besides its own. Derive from it:
+//
+//     struct settings : service::host_settings { std::string greeting = "hello"; };
+//     BOOST_DESCRIBE_STRUCT(settings, (service::host_settings), (greeting))
+#include <weft/json/traits.hpp>
+#include <weft/observe/log.hpp>
+#include <weft/service/config.hpp>
+
+#include <boost/describe/class.hpp>
+#include <boost/describe/enum.hpp>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace weft::observe {
+BOOST_DESCRIBE_ENUM(log_level, trace, debug, info, warning, error, critical, off)
+BOOST_DESCRIBE_ENUM(log_format, automatic, pretty, json)
+}  // namespace weft::observe
+
+namespace weft::service {
+
+// PEM files. Without a certificate the listener is plain.
+struct tls_settings {
+  std::string certificate;
+  std::string key;
+  std::string client_authorities;  // clients must then show a certificate that one of these signed
+};
+BOOST_DESCRIBE_STRUCT(tls_settings, (), (certificate, key, client_authorities))
+
+// One listener.
+struct http_settings {
+  std::string address = "0.0.0.0";  // or "::", or "unix:/run/service.sock"
+  std::uint16_t port = 8080;        // 0: a free one
+  tls_settings tls;
+  std::uint64_t max_body_bytes = 8 << 20;
+  std::uint32_t max_connections = 65'536;
+  std::uint32_t max_connections_per_peer = 0;
+  std::uint32_t max_requests = 0;
+  std::chrono::milliseconds head_timeout = std::chrono::seconds{10};
+  std::chrono::milliseconds body_timeout = std::chrono::seconds{30};
+  std::chrono::milliseconds idle_timeout = std::chrono::seconds{75};
+  std::chrono::milliseconds request_timeout = std::chrono::minutes{5};
+
+  void check(config_check& problems) const;
+};
+BOOST_DESCRIBE_STRUCT(http_settings, (),
+                      (address, port, tls, max_body_bytes, max_connections, max_connections_per_peer, max_requests,
+                       head_timeout, body_timeout, idle_timeout, request_timeout))
+
+struct log_settings {
+  observe::log_level level = observe::log_level::info;
+  observe::log_format format = observe::log_format::automatic;
+};
+BOOST_DESCRIBE_STRUCT(log_settings, (), (level, format))
+
+struct health_settings {
+  std::uint32_t memory_limit_mib = 0;
+};
+BOOST_DESCRIBE_STRUCT(health_settings, (), (memory_limit_mib))
+
+struct drain_settings {
+  std::chrono::milliseconds propagation_delay = std::chrono::seconds{5};
+  std::chrono::milliseconds request_timeout = std::chrono::seconds{20};
+  std::chrono::milliseconds hook_timeout = std::chrono::seconds{5};
+
+  void check(config_check& problems) const;
+};
+BOOST_DESCRIBE_STRUCT(drain_settings, (), (propagation_delay, request_timeout, hook_timeout))
+
+struct tracing_settings {
+  double sample_ratio = 0;
+};
+BOOST_DESCRIBE_STRUCT(tracing_settings, (), (sample_ratio))
+
+struct host_settings {
+  http_settings http;
+  std::optional<std::uint16_t> management_port;
+  std::uint16_t cores = 1;
+  log_settings log;
+  tracing_settings tracing;
+  health_settings health;
+  drain_settings drain;
+  std::string ready_file;
+
+  void check(config_check& problems) const;
+};
+BOOST_DESCRIBE_STRUCT(host_settings, (), (http, management_port, cores, log, tracing, health, drain, ready_file))
+
+}  // namespace weft::service
+
+// What --help and the schema say.
+template <>
+struct weft::json::traits<weft::service::tls_settings> {
+  static constexpr field_note fields[] = {
+      {.member = "certificate", .description = "PEM file: the certificate and its intermediates; empty: no TLS"},
+      {.member = "key", .description = "PEM file: the private key"},
+      {.member = "client_authorities",
+       .description = "PEM file: clients must show a certificate that one of these authorities signed"}};
+};
+template <>
+struct weft::json::traits<weft::service::http_settings> {
+  static constexpr field_note fields[] = {
+      {.member = "address", .description = "where to listen: a literal address, or unix:/path"},
+      {.member = "port", .description = "0 takes a free one"},
+      {.member = "max_body_bytes", .description = "of a request's content; 413 beyond"},
+      {.member = "max_connections", .description = "of each core; 503 beyond"},
+      {.member = "max_connections_per_peer", .description = "from one address; 0: no limit"},
+      {.member = "max_requests", .description = "answered at the same time, of each core; 0: no limit"},
+      {.member = "head_timeout", .description = "for a request's head to arrive"},
+      {.member = "body_timeout", .description = "between two pieces of content"},
+      {.member = "idle_timeout", .description = "between two requests of a connection"},
+      {.member = "request_timeout", .description = "the longest that a request may take, whatever its caller says"}};
+};
+template <>
+struct weft::json::traits<weft::service::log_settings> {
+  static constexpr field_note fields[] = {
+      {.member = "format", .description = "automatic: pretty on a terminal, else JSON lines"}};
+};
+template <>
+struct weft::json::traits<weft::service::tracing_settings> {
+  static constexpr field_note fields[] = {
+      {.member = "sample_ratio", .description = "share of the traces that begin here which are recorded, 0 to 1"}};
+};
+template <>
+struct weft::json::traits<weft::service::health_settings> {
+  static constexpr field_note fields[] = {
+      {.member = "memory_limit_mib", .description = "unhealthy when the process is larger; 0: no limit"}};
+};
+template <>
+struct weft::json::traits<weft::service::drain_settings> {
+  static constexpr field_note fields[] = {
+      {.member = "propagation_delay",
+       .description = "how long requests are still taken after readiness failed, for balancers to notice"},
+      {.member = "request_timeout", .description = "for requests in flight to end; then they are cut off"},
+      {.member = "hook_timeout", .description = "for each step of deregistering and closing"}};
+};
+template <>
+struct weft::json::traits<weft::service::host_settings> {
+  static constexpr field_note fields[] = {
+      {.member = "management_port",
+       .description = "a port of its own for /health and /metrics, which then are nowhere else"},
+      {.member = "cores", .description = "event loops, each on a thread of its own"},
+      {.member = "ready_file",
+       .description = "written once the service listens: its name, process and addresses as JSON"}};
+};

@@ -1,0 +1,310 @@
+#include <weft/service/application.hpp>
+
+#include "endpoints.hpp"
+#include "listeners.hpp"
+#include "ready_file.hpp"
+
+#include <weft/runtime/cores.hpp>
+#include <weft/runtime/from_callback.hpp>
+#include <weft/runtime/sync.hpp>
+
+#include <unistd.h>
+#include <csignal>
+#include <cstdio>
+#include <stdexcept>
+
+namespace weft::service {
+
+namespace {
+
+// From now on the kernel handles the signal: it ends the process, whatever the loop is busy with.
+void restore_default(int number) {
+  std::signal(number, SIG_DFL);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, number);
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+}  // namespace
+
+std::string bound_listener::url() const {
+  if (at.type() == address::kind::unix_path) return at.to_string();
+  auto shown = at;
+  if (at == address::any(at.port())) shown = address::loopback(at.port());
+  if (at.type() == address::kind::ip6 && at.bytes() == std::array<std::uint8_t, 16>{})
+    shown = *address::parse_host("::1", at.port());
+  return (encrypted ? "https://" : "http://") + shown.to_string();
+}
+
+struct application::impl {
+  impl(program_options p, const host_settings& s);
+
+  void tell(drain_phase phase, std::string_view problem) const;
+  [[nodiscard]] result<> prepare();
+  result<> handle_signals();
+  void reload();
+
+  // What each core runs until it is told to stop. The first one binds the listeners, then lets the others join.
+  task<void> run_core(weft::loop& l, unsigned index);
+  task<void> run_first();
+  task<void> run_other(unsigned index);
+  [[nodiscard]] std::unique_ptr<core_host> make_host(unsigned index);
+  task<result<>> start_others();
+  void report_ready();
+  void add_to_drain(unsigned index);
+  task<void> drain_other(unsigned index, duration patience);
+
+  program_options program;
+  host_settings settings;
+  observe::registry metrics;
+  std::shared_ptr<observe::log_sink> output;
+  cores all;
+  observe::logger log;
+  health_checks health;
+  drain_sequence drain;
+  host_endpoints own_endpoints;
+  std::vector<listener_plan> plans;
+  std::vector<std::function<void(const std::vector<bound_listener>&)>> ready_hooks;
+  std::function<task<void>()> reload_hook;
+  std::function<std::unique_ptr<observe::span_sink>(weft::loop&)> make_spans;
+
+  struct other_core {  // beyond the first; each belongs to its own thread
+    explicit other_core(weft::loop& l) : may_start{l} {}
+    event may_start;
+    std::function<void(result<>)> started;
+    core_host* host = nullptr;
+  };
+  std::vector<std::unique_ptr<other_core>> others;
+  event stopping;
+  task_group reloads;
+  result<> outcome;
+};
+
+application::impl::impl(program_options p, const host_settings& s)
+    : program{std::move(p)},
+      settings{s},
+      output{observe::make_log_output({.format = settings.log.format, .metrics = &metrics})},
+      all{{.count = settings.cores}},
+      log{all.at(0), output, {.service = program.name, .level = settings.log.level, .metrics = &metrics}},
+      health{all.at(0)},
+      drain{all.at(0), settings.drain, [this](drain_phase phase, std::string_view what) { tell(phase, what); }},
+      own_endpoints{all.at(0), health, drain, metrics},
+      make_spans{[](weft::loop&) { return std::make_unique<observe::memory_spans>(); }},
+      stopping{all.at(0)},
+      reloads{all.at(0)} {
+  health.add("memory", memory_check(std::uint64_t{settings.health.memory_limit_mib} << 20));
+  for (unsigned i = 1; i < all.size(); ++i) others.push_back(std::make_unique<other_core>(all.at(i)));
+}
+
+void application::impl::tell(drain_phase phase, std::string_view problem) const {
+  if (problem.empty())
+    log.info("drain", {{"phase", to_string(phase)}});
+  else
+    log.warning("a step of the drain failed", {{"phase", to_string(phase)}, {"problem", problem}});
+}
+
+result<> application::impl::prepare() {
+  if (settings.management_port) {
+    auto at = settings.http;
+    at.port = *settings.management_port;
+    at.tls = {};
+    for (auto& plan : plans) plan.endpoints_here = endpoint_choice::elsewhere;
+    plans.push_back({.name = "management", .at = std::move(at)});
+  }
+  for (auto& plan : plans) {
+    plan.port = all.size() > 1 ? port_sharing::shared : port_sharing::alone;
+    auto tls = tls_of(plan.at);
+    if (!tls) return fail(tls.error().with_operation("TLS for " + plan.name));
+    plan.tls = *std::move(tls);
+  }
+  return handle_signals();
+}
+
+result<> application::impl::handle_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  for (const int number : {SIGINT, SIGTERM}) {
+    WEFT_TRY_VOID(all.at(0).on_signal(number, [this](int got) {
+      log.info("stopping", {{"signal", got == SIGINT ? "SIGINT" : "SIGTERM"}, {"again", "ends at once"}});
+      restore_default(SIGINT);
+      restore_default(SIGTERM);
+      stopping.set();
+    }));
+  }
+  if (reload_hook) WEFT_TRY_VOID(all.at(0).on_signal(SIGHUP, [this](int) { reload(); }));
+  return {};
+}
+
+namespace {
+task<void> run_reload(std::function<task<void>()> hook, const observe::logger& log) {
+  try {
+    co_await hook();
+  } catch (const std::exception& e) {
+    log.error("reloading failed", {{"problem", e.what()}});
+  }
+}
+}  // namespace
+
+void application::impl::reload() {
+  if (!reloads.empty()) return;  // the one that runs reads what is there now, too
+  reloads.spawn(run_reload(reload_hook, log));
+}
+
+std::unique_ptr<core_host> application::impl::make_host(unsigned index) {
+  auto& l = all.at(index);
+  return std::make_unique<core_host>(l, index, log, metrics, make_spans(l), program.name,
+                                     settings.tracing.sample_ratio);
+}
+
+task<void> application::impl::run_core(weft::loop&, unsigned index) {
+  return index == 0 ? run_first() : run_other(index);
+}
+
+task<void> application::impl::run_first() {
+  const auto host = make_host(0);
+  outcome = host->listen(plans, own_endpoints.on(all.at(0)));
+  if (outcome) outcome = co_await start_others();
+  if (outcome) {
+    drain.add({.start_draining = [&host] { host->start_draining(); },
+               .drain = [&host](duration patience) { return host->drain(patience); }});
+    for (unsigned i = 1; i < all.size(); ++i) add_to_drain(i);
+    report_ready();
+    (void)co_await stopping.wait(context::background());
+    co_await drain.run();
+    co_await reloads.stop();
+  }
+  all.stop();
+}
+
+task<result<>> application::impl::start_others() {
+  for (unsigned i = 1; i < all.size(); ++i) {
+    auto& other = *others[i - 1];
+    // One after the other: the start is not where the time goes, and the first problem is the one to tell.
+    auto start = [this, i, &other](callback_result<result<>> done) {
+      auto to = std::make_shared<callback_result<result<>>>(std::move(done));
+      all.at(i).post([&other, to] {
+        other.started = [to](result<> how) { (*to)(std::move(how)); };
+        other.may_start.set();
+      });
+    };
+    auto [how] = co_await from_callback<result<>>(all.at(0), std::move(start));
+    if (!how) co_return how;
+  }
+  co_return result<>{};
+}
+
+task<void> application::impl::run_other(unsigned index) {
+  auto& self = *others[index - 1];
+  const auto until = all.stopping(index);
+  if (!co_await self.may_start.wait(until)) co_return;
+  const auto host = make_host(index);
+  self.host = host.get();
+  self.started(host->listen(plans, own_endpoints.on(all.at(index))));
+  event never{all.at(index)};
+  (void)co_await never.wait(until);
+  self.host = nullptr;
+}
+
+void application::impl::add_to_drain(unsigned index) {
+  drain.add({.start_draining =
+                 [this, index] { all.at(index).post([&self = *others[index - 1]] { self.host->start_draining(); }); },
+             .drain = [this, index](duration patience) { return drain_other(index, patience); }});
+}
+
+namespace {
+task<void> drain_and_tell(core_host& host, duration patience, callback_result<> done) {
+  co_await host.drain(patience);
+  done();
+}
+}  // namespace
+
+task<void> application::impl::drain_other(unsigned index, duration patience) {
+  auto start = [this, index, patience](callback_result<> done) {
+    all.at(index).post([&self = *others[index - 1], patience, to = std::move(done)]() mutable {
+      self.host->tasks().spawn(drain_and_tell(*self.host, patience, std::move(to)));
+    });
+  };
+  (void)co_await from_callback<>(all.at(0), std::move(start));
+}
+
+void application::impl::report_ready() {
+  std::vector<bound_listener> bound;
+  for (const auto& plan : plans) bound.push_back({plan.name, *plan.bound, plan.tls.has_value()});
+  for (const auto& listener : bound)
+    log.info("listening", {{"name", listener.name},
+                           {"url", listener.url()},
+                           {"pid", static_cast<std::int64_t>(::getpid())},
+                           {"cores", settings.cores},
+                           {"stop", "Ctrl-C or SIGTERM drains, a second one ends at once"}});
+  for (const auto& hook : ready_hooks) hook(bound);
+  if (settings.ready_file.empty()) return;
+  if (const auto written = write_ready_file(settings.ready_file, program.name, bound); !written)
+    log.error("the ready file was not written", {{"problem", written.error().message()}});
+}
+
+application::application(program_options program, int argc, const char* const* argv)
+    : application{program, load_or_exit<host_settings>(program, argc, argv)} {}
+
+application::application(program_options program, const host_settings& settings,
+                         const std::vector<std::string>& warnings)
+    : impl_{std::make_unique<impl>(std::move(program), settings)} {
+  for (const auto& warning : warnings) impl_->log.warning("configuration", {{"problem", warning}});
+}
+
+application::~application() = default;
+
+const host_settings& application::settings() const noexcept { return impl_->settings; }
+weft::loop& application::loop() noexcept { return impl_->all.at(0); }
+const observe::logger& application::log() const noexcept { return impl_->log; }
+observe::registry& application::metrics() noexcept { return impl_->metrics; }
+health_checks& application::health() noexcept { return impl_->health; }
+
+void application::serve(http::router routes, listener_options options) {
+  if (impl_->settings.cores > 1)
+    throw std::invalid_argument{"cores is " + std::to_string(impl_->settings.cores) +
+                                ", but these routes are one core's: pass a function that makes them for each"};
+  serve([made = std::move(routes)](core&) { return made; }, std::move(options));
+}
+
+void application::serve(routes_for_core make, listener_options options) {
+  impl_->plans.push_back({.name = options.name.empty() ? impl_->program.name : std::move(options.name),
+                          .at = options.at ? *std::move(options.at) : impl_->settings.http,
+                          .make = std::move(make)});
+}
+
+void application::on_ready(std::function<void(const std::vector<bound_listener>&)> hook) {
+  impl_->ready_hooks.push_back(std::move(hook));
+}
+void application::on_deregister(std::string name, drain_hook hook) {
+  impl_->drain.on_deregister(std::move(name), std::move(hook));
+}
+void application::on_close(std::string name, drain_hook hook) {
+  impl_->drain.on_close(std::move(name), std::move(hook));
+}
+void application::on_reload(std::function<task<void>()> hook) { impl_->reload_hook = std::move(hook); }
+void application::export_spans(std::function<std::unique_ptr<observe::span_sink>(weft::loop&)> make) {
+  impl_->make_spans = std::move(make);
+}
+
+int application::run() {
+  const auto failed = [this](std::string_view problem) {
+    std::fprintf(stderr, "%s did not start: %.*s\n", impl_->program.name.c_str(), static_cast<int>(problem.size()),
+                 problem.data());
+    return 1;
+  };
+  if (const auto prepared = impl_->prepare(); !prepared) return failed(prepared.error().describe());
+  try {
+    impl_->all.run([this](weft::loop& l, unsigned index) { return impl_->run_core(l, index); });
+  } catch (const std::exception& e) {
+    return failed(e.what());
+  }
+  if (!impl_->settings.ready_file.empty()) std::remove(impl_->settings.ready_file.c_str());
+  if (!impl_->outcome) return failed(impl_->outcome.error().describe());
+  return 0;
+}
+
+void application::stop() {
+  impl_->all.at(0).post([this] { impl_->stopping.set(); });
+}
+
+}  // namespace weft::service

@@ -1,0 +1,100 @@
+#include "listeners.hpp"
+
+#include <weft/http/limits.hpp>
+#include <weft/net/tls.hpp>
+#include <weft/observe/sampler.hpp>
+
+namespace weft::service {
+
+core_host::core_host(loop& l, unsigned index, const observe::logger& log, observe::registry& metrics,
+                     std::unique_ptr<observe::span_sink> spans, const std::string& service, double sample_ratio)
+    : loop_{l},
+      log_{log.on(l)},
+      metrics_{metrics},
+      sink_{std::move(spans)},
+      tracer_{l, *sink_, {.service = service, .policy = observe::parent_based(observe::ratio_sampler(sample_ratio))}},
+      core_{l, index, log_, tracer_},
+      tasks_{l} {}
+
+result<> core_host::listen(std::vector<listener_plan>& plans, const endpoints& own) {
+  for (auto& plan : plans) {
+    auto server = start(plan, own);
+    if (!server) return fail(server.error().with_operation("listening for " + plan.name));
+    servers_.push_back(*std::move(server));
+  }
+  return {};
+}
+
+result<std::unique_ptr<http::server>> core_host::start(listener_plan& plan, const endpoints& own) {
+  http::handler handle = plan.make ? plan.make(core_).as_handler() : http::router{}.as_handler();
+  if (plan.endpoints_here == endpoint_choice::served) handle = with_endpoints(own, std::move(handle));
+  handle =
+      http::wrap(std::move(handle), {http::instrument(loop_, {.spans = &tracer_, .metrics = &metrics_, .log = &log_}),
+                                     http::limit_time(loop_, {.longest = plan.at.request_timeout})});
+  http::server_options options{.max_body_bytes = plan.at.max_body_bytes,
+                               .max_connections = plan.at.max_connections,
+                               .max_connections_per_peer = plan.at.max_connections_per_peer,
+                               .max_requests = plan.at.max_requests,
+                               .head_timeout = plan.at.head_timeout,
+                               .body_timeout = plan.at.body_timeout,
+                               .idle_timeout = plan.at.idle_timeout,
+                               .tls = plan.tls};
+  options.on_problem = [this](const http::request& r, std::string_view what) {
+    log_.warning(r.context(), "an answer broke off", {{"path", r.raw_path()}, {"problem", what}});
+  };
+  auto server = std::make_unique<http::server>(loop_, std::move(handle), std::move(options));
+  address at;
+  if (plan.bound) {
+    at = *plan.bound;
+  } else {
+    WEFT_TRY(at, address_of(plan.at));
+  }
+  WEFT_TRY_VOID(server->listen(at, {.share_port = plan.port == port_sharing::shared}));
+  if (!plan.bound) plan.bound = server->local();
+  return server;
+}
+
+void core_host::start_draining() {
+  for (const auto& server : servers_) server->start_draining();
+}
+
+task<void> core_host::drain(duration patience) {
+  task_group all{loop_};
+  for (const auto& server : servers_) all.spawn(server->drain(patience));
+  co_await all.join();
+}
+
+http::handler with_endpoints(const endpoints& own, http::handler routes) {
+  http::router router;
+  router.get("/health", own.health);
+  router.get("/health/live", own.live);
+  router.get("/health/ready", own.ready);
+  router.get("/metrics", own.metrics);
+  return [host = router.as_handler(), inner = std::move(routes)](http::request& r) {
+    const auto path = r.raw_path();
+    const bool mine = path.starts_with("/health") || path == "/metrics";
+    if (mine && (path == "/health" || path == "/health/live" || path == "/health/ready" || path == "/metrics"))
+      return host(r);
+    return inner(r);
+  };
+}
+
+result<address> address_of(const http_settings& settings) {
+  if (settings.address.starts_with("unix:")) return address::parse(settings.address);
+  return address::parse_host(settings.address, settings.port);
+}
+
+result<std::optional<net::tls_context>> tls_of(const http_settings& settings) {
+  const auto& tls = settings.tls;
+  if (tls.certificate.empty()) return std::nullopt;
+  net::tls_options options{.identities = {{net::pem::file(tls.certificate), net::pem::file(tls.key)}},
+                           .alpn = {"http/1.1"}};
+  if (!tls.client_authorities.empty()) {
+    options.authorities = net::pem::file(tls.client_authorities);
+    options.clients = net::client_certificates::required;
+  }
+  WEFT_TRY(auto made, net::tls_context::server(std::move(options)));
+  return std::optional{std::move(made)};
+}
+
+}  // namespace weft::service

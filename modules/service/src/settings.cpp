@@ -1,0 +1,41 @@
+#include <weft/service/settings.hpp>
+
+#include <weft/runtime/address.hpp>
+
+namespace weft::service {
+
+namespace {
+void require_positive(config_check& problems, std::chrono::milliseconds time, std::string_view name) {
+  problems.require(time > time.zero(), name, "must be longer than 0s");
+}
+}  // namespace
+
+void http_settings::check(config_check& problems) const {
+  problems.require(address.starts_with("unix:") || weft::address::parse_host(address, port).has_value(), "address",
+                   "expected a literal address such as 0.0.0.0 or ::1, or unix:/path");
+  problems.require(!tls.certificate.empty() || tls.key.empty(), "tls.key", "needs tls.certificate as well");
+  problems.require(tls.certificate.empty() || !tls.key.empty(), "tls.certificate", "needs tls.key as well");
+  problems.require(!tls.certificate.empty() || tls.client_authorities.empty(), "tls.client_authorities",
+                   "needs tls.certificate and tls.key as well");
+  problems.require(max_connections > 0, "max_connections", "must be at least 1");
+  require_positive(problems, head_timeout, "head_timeout");
+  require_positive(problems, body_timeout, "body_timeout");
+  require_positive(problems, idle_timeout, "idle_timeout");
+  require_positive(problems, request_timeout, "request_timeout");
+}
+
+void drain_settings::check(config_check& problems) const {
+  problems.require(propagation_delay >= propagation_delay.zero(), "propagation_delay", "must not be negative");
+  problems.require(request_timeout >= request_timeout.zero(), "request_timeout", "must not be negative");
+  require_positive(problems, hook_timeout, "hook_timeout");
+}
+
+void host_settings::check(config_check& problems) const {
+  problems.require(cores >= 1 && cores <= 256, "cores", "must be from 1 to 256");
+  problems.require(tracing.sample_ratio >= 0 && tracing.sample_ratio <= 1, "tracing.sample_ratio",
+                   "must be from 0 to 1");
+  problems.require(!management_port || *management_port == 0 || *management_port != http.port, "management_port",
+                   "is http.port as well");
+}
+
+}  // namespace weft::service
