@@ -252,8 +252,13 @@ task<result<T>> pipeline<T>::with_answers(std::shared_ptr<answers> shared, detai
   origin ignored{};
   auto& from = options.answered_from != nullptr ? *options.answered_from : ignored;
   from = origin::call;
-  auto answer = shared->before ? co_await through_cache(shared, e, ctx, options, std::move(operation))
-                               : co_await attempts(e, ctx, options, std::move(operation));
+  result<T> answer = fail(errc::internal);
+  if constexpr (std::copy_constructible<T>) {  // what is moved only cannot be kept: add() refuses a cache for it
+    answer = shared->before ? co_await through_cache(shared, e, ctx, options, std::move(operation))
+                            : co_await attempts(e, ctx, options, std::move(operation));
+  } else {
+    answer = co_await attempts(e, ctx, options, std::move(operation));
+  }
   if (!shared->otherwise) co_return answer;
   const auto view = outcome_traits<T>::view(answer);
   if (view.verdict == verdict::success || view.code == errc::cancelled) co_return answer;
