@@ -158,5 +158,3 @@ void one_seed(benchmark::State& state) {
 BENCHMARK(one_seed);
 
 }  // namespace
-
-BENCHMARK_MAIN();
