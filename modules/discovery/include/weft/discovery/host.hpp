@@ -37,6 +37,7 @@ class host final : public boost::intrusive_ref_counter<host, boost::thread_unsaf
   peak_latency latency;
   outlier_record outlier;
   bool check_failed = false;  // by our own active check
+  bool listed = true;         // still in its host_set
 
   [[nodiscard]] bool draining() const noexcept { return info.state == health_state::draining; }
   [[nodiscard]] bool healthy() const noexcept { return usable(info.state) && !check_failed && !outlier.ejected; }

@@ -1,0 +1,107 @@
+#pragma once
+// Calls to another service: finds a healthy instance, balances, and carries what every call between services carries,
+// inside the policies it is given.
+//
+//     service_client posts{loop, *registry, {.service = "posts", .caller = "users"},
+//                          resilience::timeout{.after = 2s},
+//                          resilience::retry{.max_attempts = 3, .base_delay = 50ms},
+//                          resilience::circuit_breaker{.failure_ratio = 0.5, .break_for = 30s},
+//                          resilience::timeout{.after = 500ms}};
+//     auto of_user = co_await posts.get<std::vector<post>>(ctx, "/api/posts/user/7");
+//
+// Each attempt goes to an instance that the call has not tried, while there is one, and tells the instance's health
+// what came of it. What is sent along: X-Service-Name (the caller), X-Correlation-ID and traceparent of the context,
+// X-Request-Timeout-Ms (what is left of the deadline), and Authorization when there is a token source. A request is
+// sent again only if that is right: it is idempotent or carries Idempotency-Key, or certainly was not processed;
+// content that is streamed, or larger than `replay_bytes`, is sent once.
+//
+// The error of a call that failed tells what happened: "try 1 to 10.0.0.3:80 timed out after 300 ms; ...". A span of
+// the tracer has the same as events, and weft_client_decisions_total{service,reason} counts it.
+//
+// A cache and a fallback belong to a value rather than to a response: put a pipeline of that type around get().
+// One loop. The registry, token keeper, tracer and metrics outlive it.
+#include <weft/discovery/cluster.hpp>
+#include <weft/http/bearer_token.hpp>
+#include <weft/http/client.hpp>
+#include <weft/http/outcome.hpp>
+#include <weft/observe/span.hpp>
+#include <weft/resilience/pipeline.hpp>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace weft::discovery {
+
+struct service_client_options {
+  std::string service;  // whom to call: its name in the registry
+  std::string caller;   // who we are
+  host_set_options hosts;
+  std::optional<health_check> check;  // none: the registry's word and outlier detection
+  http::client_options http;
+  std::size_t replay_bytes = 64 * 1024;  // of content that is kept for another attempt
+  http::token_keeper* token = nullptr;
+  const observe::tracer* tracer = nullptr;
+  observe::registry* metrics = nullptr;
+};
+
+// What a single call wants.
+struct service_call {
+  std::string_view key{};     // keeps what belongs together on one instance, with a consistent balancer
+  std::string_view subset{};  // by name
+  resilience::priority priority = resilience::priority::normal;
+  resilience::decision_record* record = nullptr;  // filled with what happened; must outlive the call
+};
+
+class service_client {
+ public:
+  // Throws std::invalid_argument when options or the order of the policies cannot work.
+  template <class... Policies>
+  service_client(loop& l, registry& where, service_client_options options, Policies... outermost_first)
+      : service_client{l, where, options,
+                       std::make_unique<resilience::pipeline<http::response>>(l, options.service,
+                                                                              std::move(outermost_first)...)} {}
+  // With policies of configuration, which may change meanwhile. Null: none.
+  service_client(loop& l, registry& where, service_client_options options,
+                 std::shared_ptr<resilience::policy_source> policies);
+  ~service_client();
+  service_client(const service_client&) = delete;
+  service_client& operator=(const service_client&) = delete;
+
+  // Until the registry has answered for the first time.
+  task<result<>> ready(context ctx);
+
+  // Any status is a response; an error is a failure to get one, after all attempts.
+  task<result<http::response>> send(context ctx, http::request r, service_call call = {});
+  template <class T>
+  task<result<T>> get(context ctx, std::string path, service_call call = {});
+  template <class T, class Content>
+  task<result<T>> post(context ctx, std::string path, const Content& content, service_call call = {});
+
+  [[nodiscard]] const cluster& instances() const noexcept;
+  [[nodiscard]] const resilience::pipeline<http::response>& policies() const noexcept;
+  [[nodiscard]] http::client_stats connections() const noexcept;
+
+ private:
+  service_client(loop& l, registry& where, service_client_options options,
+                 std::unique_ptr<resilience::pipeline<http::response>> policies);
+  task<result<http::response>> post_json(context ctx, std::string path, std::string json, service_call call);
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+template <class T>
+task<result<T>> service_client::get(context ctx, std::string path, service_call call) {
+  auto answer = co_await send(std::move(ctx), http::request{http::method::get, path}, call);
+  if (!answer) co_return fail(std::move(answer).error());
+  co_return co_await answer->template as<T>();
+}
+
+template <class T, class Content>
+task<result<T>> service_client::post(context ctx, std::string path, const Content& content, service_call call) {
+  auto answer = co_await post_json(std::move(ctx), std::move(path), json::encode(content), call);
+  if (!answer) co_return fail(std::move(answer).error());
+  co_return co_await answer->template as<T>();
+}
+
+}  // namespace weft::discovery

@@ -1,0 +1,251 @@
+#include <weft/discovery/service_client.hpp>
+#include <weft/http/limits.hpp>
+#include <weft/http/server.hpp>
+#include <weft/runtime/sleep.hpp>
+#include <weft/testkit.hpp>
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace weft::discovery {
+namespace {
+using namespace std::chrono_literals;
+using testkit::simulation;
+
+// What an instance was asked, kept through crashes.
+struct seen_request {
+  std::string instance, method, path, content;
+  http::headers headers;
+};
+
+class fleet {
+ public:
+  using answer = std::function<task<result<http::response>>(loop&, http::request&)>;
+
+  explicit fleet(int instances) {
+    std::string url = "static:posts=";
+    for (int i = 1; i <= instances; ++i) {
+      const auto name = "posts-" + std::to_string(i);
+      auto& h = sim.add_host(name);
+      h.on_boot([this, name](testkit::host& me) { return serve(*this, me, name); });
+      url += (i > 1 ? "," : "") + h.address(80).to_string();
+      answers[name] = [](loop&, http::request&) { return say(http::status::ok); };
+    }
+    auto& caller = sim.add_host("users");
+    home = &caller.loop();
+    registry = make_registry(*home, url);
+  }
+
+  static task<result<http::response>> say(http::status s, std::string retry_after = {}) {
+    auto r = http::response::json_text("{\"id\":7}", s);
+    if (!retry_after.empty()) r.headers.add("Retry-After", retry_after);
+    co_return r;
+  }
+
+  template <class... Policies>
+  service_client& client(Policies... policies) {
+    caller = std::make_unique<service_client>(*home, *registry, options, std::move(policies)...);
+    return *caller;
+  }
+  result<http::response> send(context ctx, http::request r, service_call call = {}) {
+    return sim.run(sim.at("users"), sent(*caller, std::move(ctx), std::move(r), call));
+  }
+
+  simulation sim{7};
+  loop* home = nullptr;
+  std::unique_ptr<discovery::registry> registry;
+  service_client_options options{.service = "posts", .caller = "users"};
+  std::unique_ptr<service_client> caller;
+  std::map<std::string, answer> answers;
+  std::vector<seen_request> seen;
+
+ private:
+  static task<result<http::response>> handle(fleet& f, loop& l, std::string name, http::request& r) {
+    auto content = co_await r.content.text();
+    f.seen.push_back(
+        {name, std::string{r.method_name()}, std::string{r.target()}, std::string{content.value_or("?")}, r.headers});
+    co_return co_await f.answers[name](l, r);
+  }
+  static task<void> serve(fleet& f, testkit::host& me, std::string name) {
+    // weft-style: closure outlives the coroutine
+    http::server server{me.loop(), [&f, &me, name](http::request& r) { return handle(f, me.loop(), name, r); }};
+    EXPECT_TRUE(server.listen(me.address(80)));
+    static_cast<void>(co_await sleep(me.loop(), {}, 24h));
+  }
+  static task<result<http::response>> sent(service_client& c, context ctx, http::request r, service_call call) {
+    WEFT_CO_TRY_VOID(co_await c.ready(ctx));
+    co_return co_await c.send(ctx, std::move(r), call);
+  }
+};
+
+const resilience::retry three_tries{.max_attempts = 3, .base_delay = 10ms, .jitter = resilience::jitter::none};
+
+TEST(ServiceClient, SendsAlongWhatCallsBetweenServicesCarry) {
+  fleet f{1};
+  f.client(resilience::timeout{.after = 2s});
+  trace_position here;
+  here.trace_id.fill(0xab);
+  here.span_id.fill(0xcd);
+  here.flags = 1;
+  const auto ctx = context{}.with_correlation_id("order-17").with_trace(here).with_timeout(*f.home, 900ms);
+  ASSERT_TRUE(f.send(ctx, {http::method::get, "/api/posts/7"}));
+  ASSERT_EQ(f.seen.size(), 1u);
+  const auto& fields = f.seen[0].headers;
+  EXPECT_EQ(fields.get("x-service-name"), "users");
+  EXPECT_EQ(fields.get("x-correlation-id"), "order-17");
+  EXPECT_TRUE(fields.get("traceparent").value_or("").starts_with("00-abababab"));
+  const auto left = std::stoi(std::string{fields.get(http::timeout_header).value_or("0")});
+  EXPECT_GT(left, 800);
+  EXPECT_LE(left, 900);
+}
+
+TEST(ServiceClient, RetriesElsewhereAndSaysSo) {
+  fleet f{2};
+  auto& c = f.client(three_tries);
+  for (auto& [name, answer] : f.answers) {
+    answer = [&f](loop&, http::request&) {
+      return fleet::say(f.seen.size() == 1 ? http::status::service_unavailable : http::status::ok);
+    };
+  }
+  resilience::decision_record record;
+  const auto answer = f.send({}, {http::method::get, "/x"}, {.record = &record});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, http::status::ok);
+  ASSERT_EQ(f.seen.size(), 2u);
+  EXPECT_NE(f.seen[0].instance, f.seen[1].instance);
+  EXPECT_TRUE(record.has(resilience::reason::retried)) << record.describe();
+  EXPECT_EQ(c.policies().count(resilience::reason::retried), 1u);
+}
+
+TEST(ServiceClient, DoesNotRepeatWhatMayHaveBeenDone) {
+  fleet f{2};
+  f.client(three_tries);
+  for (auto& [name, answer] : f.answers)
+    answer = [](loop&, http::request&) { return fleet::say(http::status::service_unavailable); };
+  EXPECT_EQ(f.send({}, {http::method::post, "/x", "{}"})->status, http::status::service_unavailable);
+  EXPECT_EQ(f.seen.size(), 1u);
+
+  f.seen.clear();
+  http::request keyed{http::method::post, "/x", "{\"n\":1}"};
+  keyed.headers.set("Idempotency-Key", "order-17");
+  EXPECT_EQ(f.send({}, std::move(keyed))->status, http::status::service_unavailable);
+  ASSERT_EQ(f.seen.size(), 3u);
+  for (const auto& s : f.seen) EXPECT_EQ(s.content, "{\"n\":1}");
+}
+
+TEST(ServiceClient, RepeatsWhatCertainlyWasNotDone) {
+  fleet f{3};
+  f.client(three_tries);
+  // Nobody listens on two of three: a connection that is refused has done nothing, so even a POST goes on.
+  f.sim.run_for(10ms);
+  f.registry =
+      make_registry(*f.home, "static:posts=10.0.0.1:81,10.0.0.2:81," + f.sim.at("posts-3").address(80).to_string());
+  f.client(three_tries);
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(f.send({}, {http::method::post, "/x", "{}"})->status, http::status::ok) << i;
+  EXPECT_EQ(f.seen.size(), 6u);
+}
+
+TEST(ServiceClient, AnOpenBreakerAsksNobodyAndExplains) {
+  fleet f{1};
+  f.client(resilience::circuit_breaker{.minimum_throughput = 4, .break_for = 30s});
+  f.answers["posts-1"] = [](loop&, http::request&) { return fleet::say(http::status::internal_server_error); };
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(f.send({}, {http::method::get, "/x"})->status, http::status::internal_server_error);
+  const auto refused = f.send({}, {http::method::get, "/x"});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().describe().find("breaker open"), std::string::npos) << refused.error().describe();
+  EXPECT_EQ(f.seen.size(), 4u);
+  f.answers["posts-1"] = [](loop&, http::request&) { return fleet::say(http::status::ok); };
+  f.sim.run_for(31s);
+  EXPECT_TRUE(f.send({}, {http::method::get, "/x"}));
+}
+
+TEST(ServiceClient, TheErrorOfTheLastTryTellsOfAll) {
+  fleet f{2};
+  f.client(resilience::retry{.max_attempts = 2, .base_delay = 10ms}, resilience::timeout{.after = 300ms});
+  for (auto& [name, answer] : f.answers)
+    answer = [](loop& l, http::request&) -> task<result<http::response>> {
+      static_cast<void>(co_await sleep(l, {}, 10s));
+      co_return co_await fleet::say(http::status::ok);
+    };
+  const auto before = f.sim.now();
+  const auto answer = f.send({}, {http::method::get, "/x"});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code(), errc::deadline_exceeded);
+  const auto told = answer.error().describe();
+  EXPECT_NE(told.find("try 1 to 10.0.0."), std::string::npos) << told;
+  EXPECT_NE(told.find("try 2 to 10.0.0."), std::string::npos) << told;
+  EXPECT_NE(told.find("300 ms"), std::string::npos) << told;
+  EXPECT_LT(f.sim.now() - before, 1s);
+}
+
+TEST(ServiceClient, HonoursRetryAfterWithinTheDeadline) {
+  fleet f{1};
+  f.client(three_tries);
+  f.answers["posts-1"] = [&f](loop&, http::request&) {
+    return f.seen.size() == 1 ? fleet::say(http::status::service_unavailable, "2") : fleet::say(http::status::ok);
+  };
+  const auto before = f.sim.now();
+  EXPECT_EQ(f.send(context{}.with_timeout(*f.home, 10s), {http::method::get, "/x"})->status, http::status::ok);
+  EXPECT_GE(f.sim.now() - before, 2s);
+
+  f.seen.clear();
+  const auto start = f.sim.now();
+  EXPECT_EQ(f.send(context{}.with_timeout(*f.home, 1s), {http::method::get, "/x"})->status,
+            http::status::service_unavailable);
+  EXPECT_LT(f.sim.now() - start, 500ms) << "waiting for more than is left helps nobody";
+}
+
+TEST(ServiceClient, GoesOnWhenAnInstanceCrashes) {
+  fleet f{3};
+  f.client(resilience::timeout{.after = 3s}, three_tries, resilience::timeout{.after = 500ms});
+  ASSERT_TRUE(f.send({}, {http::method::get, "/x"}));
+  f.sim.at("posts-2").crash();
+  for (int i = 0; i < 30; ++i) EXPECT_TRUE(f.send({}, {http::method::get, "/x"})) << i;
+}
+
+struct issuer {
+  int issued = 0;
+  task<result<http::bearer_token>> issue(loop& l) {
+    static_cast<void>(co_await sleep(l, {}, 20ms));
+    ++issued;
+    co_return http::bearer_token{.value = "t" + std::to_string(issued), .expires = l.wall_now() + 10min};
+  }
+};
+
+TEST(ServiceClient, ShowsATokenAndRefreshesItInTime) {
+  fleet f{1};
+  issuer from;
+  http::token_keeper token{*f.home, [&](const context&) { return from.issue(*f.home); }};
+  f.options.token = &token;
+  f.client();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(f.send({}, {http::method::get, "/x"}));
+  EXPECT_EQ(from.issued, 1);
+  EXPECT_EQ(f.seen.back().headers.get("authorization"), "Bearer t1");
+  f.sim.run_for(9min + 30s);
+  ASSERT_TRUE(f.send({}, {http::method::get, "/x"}));  // the old one is still good, and a new one is fetched
+  f.sim.run_for(1s);
+  EXPECT_EQ(from.issued, 2);
+  ASSERT_TRUE(f.send({}, {http::method::get, "/x"}));
+  EXPECT_EQ(f.seen.back().headers.get("authorization"), "Bearer t2");
+}
+
+struct post {
+  int id = 0;
+};
+BOOST_DESCRIBE_STRUCT(post, (), (id))
+
+task<result<post>> get_post(service_client& c) {
+  WEFT_CO_TRY_VOID(co_await c.ready({}));
+  co_return co_await c.get<post>({}, "/api/posts/7");
+}
+TEST(ServiceClient, DecodesAnswers) {
+  fleet f{1};
+  const auto got = f.sim.run(f.sim.at("users"), get_post(f.client()));
+  ASSERT_TRUE(got) << got.error().describe();
+  EXPECT_EQ(got->id, 7);
+}
+
+}  // namespace
+}  // namespace weft::discovery
