@@ -106,11 +106,12 @@ error call_state::explain(error last) const {
 }
 
 error call_state::refusal_error() const {
-  const bool unavailable = refusal.why == reason::breaker_open || refusal.why == reason::limiter_unavailable;
-  if (refusal.why == reason::cancelled) return error{refusal.code.value_or(errc::cancelled), refusal.describe()};
-  auto plain = refusal;
-  plain.attempt = 0;
-  return error{unavailable ? errc::unavailable : errc::resource_exhausted, plain.describe()};
+  auto plain = *refusal;
+  plain.attempt = 0;  // the error is not about one attempt
+  const auto text = plain.describe();
+  if (plain.why == reason::cancelled) return error{plain.code.value_or(errc::cancelled), text};
+  const bool unavailable = plain.why == reason::breaker_open || plain.why == reason::limiter_unavailable;
+  return error{unavailable ? errc::unavailable : errc::resource_exhausted, text};
 }
 
 error call_state::timeout_error(duration after) const {
@@ -172,7 +173,7 @@ void permits::limit(steady_time until) noexcept {
 permits::step permits::refuse(const stage& s, decision d) {
   d.attempt = attempt_;
   d.shadow = s.shadow();
-  if (!d.shadow) call_.refusal = d;
+  if (!d.shadow) call_.refusal.emplace(d);
   call_.note(std::move(d));
   if (!s.shadow()) return step::refused;
   return step::passed;

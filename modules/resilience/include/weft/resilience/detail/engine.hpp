@@ -129,7 +129,7 @@ class call_state {
   const call_options& options;
   const steady_time started;
   steady_time deadline;
-  decision refusal;
+  std::optional<decision> refusal;
   std::vector<std::string> tried;
   std::unique_ptr<decision_record> record;
   retry_core::progress progress;
@@ -180,7 +180,9 @@ class permits {
   std::uint8_t next_;
   std::uint8_t count_ = 0;
   std::uint32_t attempt_;
-  std::array<held, most> held_;
+  union {  // not initialised: only the first count_ are anything
+    std::array<held, most> held_;
+  };
 };
 
 // A signal for hedged attempts: one waits for the other to end, or for a moment.
