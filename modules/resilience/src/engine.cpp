@@ -164,12 +164,6 @@ permits::step permits::pass(const stage& s) {
   }
 }
 
-void permits::limit(steady_time until) noexcept {
-  if (until >= deadline) return;
-  deadline = until;
-  limited = true;
-}
-
 permits::step permits::refuse(const stage& s, decision d) {
   d.attempt = attempt_;
   d.shadow = s.shadow();

@@ -164,7 +164,7 @@ struct broken_store final : rate_limit_store {
 TEST(KeyedLimit, LimitsEachKeyAndFollowsItsSettingWhenTheStoreIsDown) {
   bench b;
   auto store = std::make_shared<memory_rate_limit_store>();
-  pipeline<std::string> guard{b.loop, "posts", detail::keyed_limiter{store, {.limit = 1, .per = 1h}}};
+  pipeline<std::string> guard{b.loop, "posts", keyed_rate_limit{store, {.limit = 1, .per = 1h}}};
   const auto call = [&](pipeline<std::string>& p, const char* key) {
     return b.loop.run(p.run({}, {.limit_key = key}, [&](const context& c) { return b.posts(c); })).has_value();
   };
@@ -172,10 +172,8 @@ TEST(KeyedLimit, LimitsEachKeyAndFollowsItsSettingWhenTheStoreIsDown) {
   EXPECT_FALSE(call(guard, "a"));
   EXPECT_TRUE(call(guard, "b"));
   auto broken = std::make_shared<broken_store>();
-  pipeline<std::string> open{b.loop, "posts",
-                             detail::keyed_limiter{broken, {.store_failure = on_store_failure::allow}}};
-  pipeline<std::string> shut{b.loop, "posts",
-                             detail::keyed_limiter{broken, {.store_failure = on_store_failure::refuse}}};
+  pipeline<std::string> open{b.loop, "posts", keyed_rate_limit{broken, {.store_failure = on_store_failure::allow}}};
+  pipeline<std::string> shut{b.loop, "posts", keyed_rate_limit{broken, {.store_failure = on_store_failure::refuse}}};
   EXPECT_TRUE(call(open, "a"));
   EXPECT_FALSE(call(shut, "a"));
   EXPECT_EQ(open.count(reason::limiter_unavailable), 1u);

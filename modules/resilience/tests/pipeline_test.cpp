@@ -235,6 +235,17 @@ TEST(Pipeline, ACancelledCallGivesItsPermitsBackAndCountsAsNothing) {
   EXPECT_EQ(breaker->totals(b.loop.now()).calls, 0u);
 }
 
+TEST(Pipeline, ACallerWhoGivesUpDuringAPauseGetsNoFurtherAttempt) {
+  bench b;
+  b.posts.last = {.fails = errc::unavailable};
+  pipeline<int> guard{b.loop, "posts", steady};
+  cancel_source gives_up;
+  b.loop.post([&] { gives_up.cancel(); });
+  EXPECT_EQ(b.call(guard, context{}.with_cancellation(gives_up.token())).error().code(), errc::cancelled);
+  EXPECT_EQ(b.posts.calls, 1u);
+  EXPECT_EQ(b.took(), duration::zero());
+}
+
 TEST(Pipeline, TheBudgetBoundsRetries) {
   bench b;
   b.posts.last = {.fails = errc::unavailable};
@@ -297,7 +308,7 @@ TEST(Pipeline, AHedgeWinsAndTheLoserCountsAsNothing) {
   EXPECT_EQ(b.posts.under_way, 0);
   EXPECT_EQ(breaker->totals(b.loop.now()).calls, 1u);
   EXPECT_EQ(hedges->latencies().count(), 1u);
-  EXPECT_EQ(b.record.describe(), "hedged after 50 ms; try 1 succeeded after 5 ms");
+  EXPECT_EQ(b.record.describe(), "hedged after 50 ms; try 2 succeeded after 5 ms");
 }
 
 TEST(Pipeline, AFastAnswerNeedsNoHedgeAndABudgetBoundsThem) {

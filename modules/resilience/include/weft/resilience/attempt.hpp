@@ -61,6 +61,12 @@ class attempt {
   void retry_after(duration d) noexcept { retry_after_ = d; }
   void push_back() noexcept { push_back_ = true; }
 
+  // Of a hedged attempt: which copy of it answered.
+  void answered_by(std::uint32_t number, std::string peer) {
+    number_ = number;
+    peer_ = std::move(peer);
+  }
+
   [[nodiscard]] const std::string& peer() const noexcept { return peer_; }
   void amend(outcome_view& o) const noexcept {
     o.not_processed |= not_processed_;

@@ -57,6 +57,9 @@ struct cache {
   std::function<std::uint64_t(const T&)> weigh;  // bytes; without it sizeof(T)
 };
 
+// A limit for each call_options::limit_key, in a store that may be shared: keyed_rate_limit{store, {.limit = 100}}.
+using keyed_rate_limit = detail::keyed_limiter;
+
 template <class Operation, class T>
 concept operation_of = std::is_invocable_r_v<task<result<T>>, Operation&, const context&> ||
                        std::is_invocable_r_v<task<result<T>>, Operation&, const context&, attempt&>;

@@ -157,7 +157,6 @@ class permits {
   void settle(const outcome_view& o, duration latency);
 
   steady_time deadline;
-  bool limited = false;  // a timeout of ours, or a probe's, is what ends it
 
  private:
   struct held {
@@ -170,7 +169,7 @@ class permits {
   step pass_breaker(const stage& s);
   step pass_bulkhead(const stage& s);
   step pass_rate_limit(const stage& s);
-  void limit(steady_time until) noexcept;
+  void limit(steady_time until) noexcept { deadline = std::min(deadline, until); }
   step refuse(const stage& s, decision d);
   void hold(const stage& s, breaker_core::permit p = {}) noexcept { held_[count_++] = {&s, p}; }
   task<step> wait_in_queue(const stage& s);

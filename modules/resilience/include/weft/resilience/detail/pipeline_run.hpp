@@ -89,6 +89,7 @@ template <class T>
 struct race {
   std::optional<result<T>> answer;
   outcome_view view;
+  std::uint32_t number = 0;
   std::string peer;
   duration took{};
   std::uint32_t ended = 0;
@@ -132,6 +133,7 @@ task<void> run_copy(race<T>& all, call_state& call, context ctx, steady_time dea
   if (won || !all.answer || all.view.local) {
     all.answer = std::move(answer);
     all.view = view;
+    all.number = a.number();
     all.peer = a.peer();
     all.took = took;
   }
@@ -211,7 +213,7 @@ task<result<T>> pipeline<T>::attempts(detail::engine_ref e, context ctx, call_op
       answer = std::move(race.answer);
       view = race.view;
       took = race.took;
-      if (!race.peer.empty()) a.set_peer(race.peer), call.tried.pop_back();
+      a.answered_by(race.number, std::move(race.peer));
       inner.settle(view, took);
     } else {
       const auto start = call.now();
@@ -238,7 +240,11 @@ task<result<T>> pipeline<T>::attempts(detail::engine_ref e, context ctx, call_op
     const auto next = call.after_attempt(view, a, took);
     if (!next.again) break;
     const auto wake = call.now() + next.delay;
-    if (auto slept = co_await sleep(call.e.clock, ctx, wake); !slept) break;
+    if (auto slept = co_await sleep(call.e.clock, ctx, wake); !slept) {  // the caller gave up
+      view = {.verdict = verdict::ignored, .code = slept.error().code()};
+      answer.emplace(fail(std::move(slept).error()));
+      break;
+    }
   }
   outer.settle(view, call.now() - call.started);
   if (!*answer && call.eventful()) co_return fail(call.explain(std::move(*answer).error()));
