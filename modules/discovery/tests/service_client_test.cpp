@@ -4,6 +4,7 @@
 #include <weft/runtime/sleep.hpp>
 #include <weft/testkit.hpp>
 
+#include <boost/describe/class.hpp>
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -32,8 +33,7 @@ class fleet {
       url += (i > 1 ? "," : "") + h.address(80).to_string();
       answers[name] = [](loop&, http::request&) { return say(http::status::ok); };
     }
-    auto& caller = sim.add_host("users");
-    home = &caller.loop();
+    home = &sim.add_host("users").loop();
     registry = make_registry(*home, url);
   }
 

@@ -1,0 +1,46 @@
+#include <weft/http/bearer_token.hpp>
+
+namespace weft::http {
+
+token_keeper::token_keeper(loop& l, token_source source, token_keeper_options options)
+    : loop_{l}, source_{std::move(source)}, options_{options}, fetched_{l}, tasks_{l} {}
+
+void token_keeper::start_fetching() {
+  if (fetching_) return;
+  fetching_ = true;
+  tasks_.spawn(fetch());
+}
+
+task<void> token_keeper::fetch() {
+  auto got = co_await source_(tasks_.derive(context{}.with_timeout(loop_, options_.fetch_timeout)));
+  fetching_ = false;
+  if (got) {
+    failure_.reset();
+    token_ = *std::move(got);
+    refresh_at_ = context::no_deadline;
+    if (token_->expires != wall_time::max()) {
+      const auto life = std::chrono::duration_cast<duration>(token_->expires - loop_.wall_now());
+      refresh_at_ = loop_.now() + life - std::min(options_.refresh_before, life / 5);
+    }
+  } else {
+    failure_ = std::move(got).error();
+    refresh_at_ = loop_.now() + options_.retry_after;
+  }
+  fetched_.pulse();
+}
+
+task<result<std::string>> token_keeper::authorization(context ctx) {
+  for (;;) {
+    const bool good = token_ && loop_.wall_now() < token_->expires;
+    if (good) {
+      if (loop_.now() >= refresh_at_) start_fetching();
+      co_return "Bearer " + token_->value;
+    }
+    start_fetching();
+    WEFT_CO_TRY_VOID(co_await fetched_.wait(ctx));
+    if (failure_ && !(token_ && loop_.wall_now() < token_->expires))
+      co_return fail(failure_->with_operation("fetching the service's token").as_unprocessed());
+  }
+}
+
+}  // namespace weft::http
