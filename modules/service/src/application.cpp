@@ -57,6 +57,7 @@ struct application::impl {
 
   program_options program;
   host_settings settings;
+  std::optional<http_settings> http;
   observe::registry metrics;
   std::shared_ptr<observe::log_sink> output;
   cores all;
@@ -105,12 +106,10 @@ void application::impl::tell(drain_phase phase, std::string_view problem) const 
 }
 
 result<> application::impl::prepare() {
-  if (settings.management_port) {
-    auto at = settings.http;
-    at.port = *settings.management_port;
-    at.tls = {};
+  if (settings.management) {
     for (auto& plan : plans) plan.endpoints_here = endpoint_choice::elsewhere;
-    plans.push_back({.name = "management", .at = std::move(at)});
+    plans.push_back(
+        {.name = "management", .at = {.address = settings.management->address, .port = settings.management->port}});
   }
   for (auto& plan : plans) {
     plan.port = all.size() > 1 ? port_sharing::shared : port_sharing::alone;
@@ -243,11 +242,12 @@ void application::impl::report_ready() {
 }
 
 application::application(program_options program, int argc, const char* const* argv)
-    : application{program, load_or_exit<host_settings>(program, argc, argv)} {}
+    : application{program, load_or_exit<service_settings>(program, argc, argv)} {}
 
-application::application(program_options program, const host_settings& settings,
+application::application(program_options program, const host_settings& settings, std::optional<http_settings> http,
                          const std::vector<std::string>& warnings)
     : impl_{std::make_unique<impl>(std::move(program), settings)} {
+  impl_->http = std::move(http);
   for (const auto& warning : warnings) impl_->log.warning("configuration", {{"problem", warning}});
 }
 
@@ -267,8 +267,10 @@ void application::serve(http::router routes, listener_options options) {
 }
 
 void application::serve(routes_for_core make, listener_options options) {
+  if (!options.at) options.at = impl_->http;
+  if (!options.at) throw std::invalid_argument{"nothing says where to listen: pass listener_options::at"};
   impl_->plans.push_back({.name = options.name.empty() ? impl_->program.name : std::move(options.name),
-                          .at = options.at ? *std::move(options.at) : impl_->settings.http,
+                          .at = *std::move(options.at),
                           .make = std::move(make)});
 }
 

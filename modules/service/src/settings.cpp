@@ -5,14 +5,17 @@
 namespace weft::service {
 
 namespace {
+void require_address(config_check& problems, const std::string& address) {
+  problems.require(address.starts_with("unix:") || weft::address::parse_host(address, 0).has_value(), "address",
+                   "expected a literal address such as 0.0.0.0 or ::1, or unix:/path");
+}
 void require_positive(config_check& problems, std::chrono::milliseconds time, std::string_view name) {
   problems.require(time > time.zero(), name, "must be longer than 0s");
 }
 }  // namespace
 
 void http_settings::check(config_check& problems) const {
-  problems.require(address.starts_with("unix:") || weft::address::parse_host(address, port).has_value(), "address",
-                   "expected a literal address such as 0.0.0.0 or ::1, or unix:/path");
+  require_address(problems, address);
   problems.require(!tls.certificate.empty() || tls.key.empty(), "tls.key", "needs tls.certificate as well");
   problems.require(tls.certificate.empty() || !tls.key.empty(), "tls.certificate", "needs tls.key as well");
   problems.require(!tls.certificate.empty() || tls.client_authorities.empty(), "tls.client_authorities",
@@ -24,6 +27,8 @@ void http_settings::check(config_check& problems) const {
   require_positive(problems, request_timeout, "request_timeout");
 }
 
+void management_settings::check(config_check& problems) const { require_address(problems, address); }
+
 void drain_settings::check(config_check& problems) const {
   problems.require(propagation_delay >= propagation_delay.zero(), "propagation_delay", "must not be negative");
   problems.require(request_timeout >= request_timeout.zero(), "request_timeout", "must not be negative");
@@ -34,8 +39,6 @@ void host_settings::check(config_check& problems) const {
   problems.require(cores >= 1 && cores <= 256, "cores", "must be from 1 to 256");
   problems.require(tracing.sample_ratio >= 0 && tracing.sample_ratio <= 1, "tracing.sample_ratio",
                    "must be from 0 to 1");
-  problems.require(!management_port || *management_port == 0 || *management_port != http.port, "management_port",
-                   "is http.port as well");
 }
 
 }  // namespace weft::service

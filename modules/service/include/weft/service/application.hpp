@@ -29,6 +29,7 @@
 #include <weft/service/health.hpp>
 #include <weft/service/settings.hpp>
 
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -50,7 +51,7 @@ using routes_for_core = std::function<http::router(core&)>;
 
 struct listener_options {
   std::string name;                 // "" : the application's
-  std::optional<http_settings> at;  // not given: settings().http
+  std::optional<http_settings> at;  // not given: the service_settings' http
 };
 
 // Where one listener is, once the application runs.
@@ -64,13 +65,16 @@ struct bound_listener {
 
 class application {
  public:
-  // Configured by host_settings alone. Ends the program as load_or_exit() does.
+  // Configured by service_settings alone. Ends the program as load_or_exit() does.
   application(program_options program, int argc, const char* const* argv);
   // Configured by a struct that derives from host_settings.
   template <std::derived_from<host_settings> T>
   application(program_options program, const configuration<T>& config)
-      : application{std::move(program), static_cast<const host_settings&>(*config), config.warnings()} {}
-  application(program_options program, const host_settings& settings, const std::vector<std::string>& warnings = {});
+      : application{std::move(program), static_cast<const host_settings&>(*config), http_of(*config),
+                    config.warnings()} {}
+  // `http`: where serve() listens when it is not told; `warnings` go to the log.
+  application(program_options program, const host_settings& settings, std::optional<http_settings> http,
+              const std::vector<std::string>& warnings = {});
   ~application();
   application(const application&) = delete;
   application& operator=(const application&) = delete;
@@ -81,7 +85,8 @@ class application {
   [[nodiscard]] observe::registry& metrics() noexcept;
   [[nodiscard]] health_checks& health() noexcept;  // on core 0
 
-  // One core only: throws std::invalid_argument when the settings ask for more.
+  // One core only: throws std::invalid_argument when the settings ask for more. Also thrown when nothing says where to
+  // listen.
   void serve(http::router routes, listener_options options = {});
   // Called once on each core's thread.
   void serve(routes_for_core make, listener_options options = {});
@@ -101,6 +106,8 @@ class application {
   void stop();
 
  private:
+  [[nodiscard]] static std::optional<http_settings> http_of(const host_settings&) { return std::nullopt; }
+  [[nodiscard]] static std::optional<http_settings> http_of(const service_settings& s) { return s.http; }
   struct impl;
   std::unique_ptr<impl> impl_;
 };

@@ -1,8 +1,8 @@
 #pragma once
 // One configuration, out of a described struct and four sources.
 //
-//     struct settings : service::host_settings { std::string greeting = "hello"; };
-//     BOOST_DESCRIBE_STRUCT(settings, (service::host_settings), (greeting))
+//     struct settings : service::service_settings { std::string greeting = "hello"; };
+//     BOOST_DESCRIBE_STRUCT(settings, (service::service_settings), (greeting))
 //
 //     const auto config = service::load_or_exit<settings>({.name = "hello"}, argc, argv);
 //     config->http.port;                                             // 8080, unless some source says otherwise
@@ -103,19 +103,29 @@ template <class T>
 concept has_own_check = requires { static_cast<void (T::*)(config_check&) const>(&T::check); } &&
                         std::is_same_v<decltype(&T::check), void (T::*)(config_check&) const>;
 
+template <class T>
+void check_all(const T& v, config_check& problems);
+
+template <class T>
+void check_member(std::string_view name, const T& v, config_check& problems) {
+  if constexpr (json::described_struct<T>) {
+    problems.enter(name);
+    check_all(v, problems);
+    problems.leave(name);
+  }
+}
+template <class T>
+void check_member(std::string_view name, const std::optional<T>& v, config_check& problems) {
+  if (v) check_member(name, *v, problems);
+}
+
 // The checks of the struct's bases, of the structs in it, and its own.
 template <class T>
 void check_all(const T& v, config_check& problems) {
   boost::mp11::mp_for_each<boost::describe::describe_bases<T, boost::describe::mod_public>>(
       [&](auto base) { check_all<typename decltype(base)::type>(v, problems); });
   boost::mp11::mp_for_each<boost::describe::describe_members<T, boost::describe::mod_public>>([&](auto member) {
-    using held = std::remove_cvref_t<decltype(v.*member.pointer)>;
-    if constexpr (json::described_struct<held>) {
-      constexpr auto name = json::detail::field_name<T, decltype(member)>::value;
-      problems.enter(name);
-      check_all(v.*member.pointer, problems);
-      problems.leave(name);
-    }
+    check_member(json::detail::field_name<T, decltype(member)>::value, v.*member.pointer, problems);
   });
   if constexpr (has_own_check<T>) v.check(problems);
 }

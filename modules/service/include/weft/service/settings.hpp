@@ -1,8 +1,8 @@
 #pragma once
-// The host's own settings: what every service has, besides its own. Derive from it:
+// The host's own settings: what every service has, besides its own. Derive from them:
 //
-//     struct settings : service::host_settings { std::string greeting = "hello"; };
-//     BOOST_DESCRIBE_STRUCT(settings, (service::host_settings), (greeting))
+//     struct settings : service::service_settings { std::string greeting = "hello"; };
+//     BOOST_DESCRIBE_STRUCT(settings, (service::service_settings), (greeting))
 #include <weft/json/traits.hpp>
 #include <weft/observe/log.hpp>
 #include <weft/service/config.hpp>
@@ -74,19 +74,34 @@ struct tracing_settings {
 };
 BOOST_DESCRIBE_STRUCT(tracing_settings, (), (sample_ratio))
 
+// A listener for /health and /metrics alone, plain, for those who operate the service.
+struct management_settings {
+  std::string address = "0.0.0.0";
+  std::uint16_t port = 9090;
+
+  void check(config_check& problems) const;
+};
+BOOST_DESCRIBE_STRUCT(management_settings, (), (address, port))
+
+// Of every program, whatever it listens on.
 struct host_settings {
-  http_settings http;
-  std::optional<std::uint16_t> management_port;
   std::uint16_t cores = 1;
   log_settings log;
   tracing_settings tracing;
   health_settings health;
   drain_settings drain;
+  std::optional<management_settings> management;
   std::string ready_file;
 
   void check(config_check& problems) const;
 };
-BOOST_DESCRIBE_STRUCT(host_settings, (), (http, management_port, cores, log, tracing, health, drain, ready_file))
+BOOST_DESCRIBE_STRUCT(host_settings, (), (cores, log, tracing, health, drain, management, ready_file))
+
+// Of a program that is one service. A program of several derives from host_settings, and gives each its http_settings.
+struct service_settings : host_settings {
+  http_settings http;
+};
+BOOST_DESCRIBE_STRUCT(service_settings, (host_settings), (http))
 
 }  // namespace weft::service
 
@@ -139,8 +154,7 @@ struct weft::json::traits<weft::service::drain_settings> {
 template <>
 struct weft::json::traits<weft::service::host_settings> {
   static constexpr field_note fields[] = {
-      {.member = "management_port",
-       .description = "a port of its own for /health and /metrics, which then are nowhere else"},
+      {.member = "management", .description = "/health and /metrics listen here, and then nowhere else"},
       {.member = "cores", .description = "event loops, each on a thread of its own"},
       {.member = "ready_file",
        .description = "written once the service listens: its name, process and addresses as JSON"}};

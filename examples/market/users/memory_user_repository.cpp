@@ -1,0 +1,75 @@
+#include "users/memory_user_repository.hpp"
+
+#include <ranges>
+
+namespace market::users {
+
+using namespace weft;
+
+namespace {
+
+// ASCII; names in other scripts are found as they are written.
+std::string lowered(std::string_view text) {
+  std::string out{text};
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+bool matches(const user& u, const user_query& query, const std::string& search) {
+  if (query.status && u.status != *query.status) return false;
+  return search.empty() || lowered(u.name).contains(search) || lowered(u.email).contains(search);
+}
+
+std::unexpected<error> unknown(const user_id& id) { return fail(errc::not_found, "user " + id.value().to_string()); }
+std::unexpected<error> taken(const user& u) { return fail(errc::already_exists, "the email address " + u.email); }
+
+}  // namespace
+
+task<result<>> memory_user_repository::add(context, user added) {
+  if (by_email_.contains(lowered(added.email))) co_return taken(added);
+  if (users_.size() >= max_users_) co_return fail(errc::resource_exhausted, "there is no room for more users");
+  by_email_.emplace(lowered(added.email), added.id);
+  users_.emplace(added.id, std::move(added));
+  co_return result<>{};
+}
+
+task<result<user>> memory_user_repository::find(context, user_id id) {
+  const auto found = users_.find(id);
+  if (found == users_.end()) co_return unknown(id);
+  co_return found->second;
+}
+
+task<result<>> memory_user_repository::replace(context, user changed) {
+  const auto found = users_.find(changed.id);
+  if (found == users_.end()) co_return unknown(changed.id);
+  const auto email = lowered(changed.email);
+  if (const auto owner = by_email_.find(email); owner != by_email_.end() && owner->second != changed.id)
+    co_return taken(changed);
+  by_email_.erase(lowered(found->second.email));
+  by_email_.emplace(email, changed.id);
+  found->second = std::move(changed);
+  co_return result<>{};
+}
+
+task<result<>> memory_user_repository::remove(context, user_id id) {
+  const auto found = users_.find(id);
+  if (found == users_.end()) co_return unknown(id);
+  by_email_.erase(lowered(found->second.email));
+  users_.erase(found);
+  co_return result<>{};
+}
+
+task<result<user_page>> memory_user_repository::list(context, user_query query) {
+  const auto search = lowered(query.search);
+  const auto first = (query.page - 1) * query.limit;
+  user_page page;
+  for (const auto& [id, one] : users_ | std::views::reverse) {
+    if (!matches(one, query, search)) continue;
+    if (page.total >= first && page.users.size() < query.limit) page.users.push_back(one);
+    ++page.total;
+  }
+  co_return page;
+}
+
+}  // namespace market::users

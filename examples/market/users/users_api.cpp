@@ -1,0 +1,102 @@
+#include "users/users_api.hpp"
+
+#include "answers/answers.hpp"
+#include "users/user_input.hpp"
+
+#include <weft/runtime/loop.hpp>
+
+namespace market::users {
+
+using namespace weft;
+
+namespace {
+
+http::response refuse(const error& problem) {
+  switch (problem.code()) {
+    case errc::not_found:
+      return http::response::failure(http::status::not_found, "USER_NOT_FOUND", "User not found");
+    case errc::already_exists:
+      return http::response::failure(http::status::conflict, "EMAIL_TAKEN", "Another user has this email address");
+    default:
+      return http::response::from(problem);
+  }
+}
+
+wall_time to_the_millisecond(wall_time at) { return std::chrono::floor<std::chrono::milliseconds>(at); }
+
+// An id that no user can have is one that is not found.
+result<user_id> read_id(std::string_view text) {
+  const auto id = uuid::parse(text);
+  if (!id) return fail(errc::not_found, "no user has this id");
+  return user_id{*id};
+}
+
+}  // namespace
+
+http::router users_api::routes() {
+  http::router routes;
+  routes.post("/api/users", [this](http::request& r) { return create(r); });
+  routes.get("/api/users", [this](http::request& r) { return list(r); });
+  routes.get("/api/users/{id}", [this](http::request& r, std::string id) { return find(r, std::move(id)); });
+  routes.patch("/api/users/{id}", [this](http::request& r, std::string id) { return change(r, std::move(id)); });
+  routes.del("/api/users/{id}", [this](http::request& r, std::string id) { return remove(r, std::move(id)); });
+  return routes;
+}
+
+users_api::answer_task users_api::create(http::request& r) {
+  WEFT_CO_TRY(const auto content, co_await r.content.text());
+  auto wanted = read_new_user(content);
+  if (!wanted) co_return validation_answer(wanted.error());
+  auto& home = *r.home();
+  const auto now = to_the_millisecond(home.wall_now());
+  const user made{.id = user_id{uuid::v7(now, home.random()(), home.random()())},
+                  .name = std::move(wanted->name),
+                  .email = std::move(wanted->email),
+                  .created_at = now,
+                  .updated_at = now};
+  if (const auto added = co_await repository_.add(r.context(), made); !added) co_return refuse(added.error());
+  auto created = answer(made, http::status::created);
+  created.headers.set("Location", "/api/users/" + made.id.value().to_string());
+  co_return created;
+}
+
+users_api::answer_task users_api::find(http::request& r, std::string text) {
+  const auto id = read_id(text);
+  if (!id) co_return refuse(id.error());
+  const auto found = co_await repository_.find(r.context(), *id);
+  if (!found) co_return refuse(found.error());
+  co_return answer(*found);
+}
+
+users_api::answer_task users_api::change(http::request& r, std::string text) {
+  const auto id = read_id(text);
+  if (!id) co_return refuse(id.error());
+  WEFT_CO_TRY(const auto content, co_await r.content.text());
+  auto wanted = read_change(content);
+  if (!wanted) co_return validation_answer(wanted.error());
+  auto found = co_await repository_.find(r.context(), *id);
+  if (!found) co_return refuse(found.error());
+  if (wanted->name) found->name = *std::move(wanted->name);
+  if (wanted->email) found->email = *std::move(wanted->email);
+  if (wanted->status) found->status = *wanted->status;
+  found->updated_at = to_the_millisecond(r.home()->wall_now());
+  if (const auto kept = co_await repository_.replace(r.context(), *found); !kept) co_return refuse(kept.error());
+  co_return answer(*found);
+}
+
+users_api::answer_task users_api::remove(http::request& r, std::string text) {
+  const auto id = read_id(text);
+  if (!id) co_return refuse(id.error());
+  if (const auto removed = co_await repository_.remove(r.context(), *id); !removed) co_return refuse(removed.error());
+  co_return http::response{http::status::no_content};
+}
+
+users_api::answer_task users_api::list(http::request& r) {
+  const auto query = read_query(r);
+  if (!query) co_return validation_answer(query.error());
+  const auto page = co_await repository_.list(r.context(), *query);
+  if (!page) co_return refuse(page.error());
+  co_return answer_page(page->users, make_meta(query->page, query->limit, page->total));
+}
+
+}  // namespace market::users

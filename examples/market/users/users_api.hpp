@@ -1,0 +1,29 @@
+#pragma once
+// The users service's HTTP interface, /api/users. Belongs to the loop of its repository.
+#include "users/user_repository.hpp"
+
+#include <weft/http/router.hpp>
+
+#include <string>
+
+namespace market::users {
+
+class users_api {
+ public:
+  explicit users_api(user_repository& repository) : repository_{repository} {}
+
+  // Refer to this object, which outlives them.
+  [[nodiscard]] weft::http::router routes();
+
+ private:
+  using answer_task = weft::task<weft::result<weft::http::response>>;
+  answer_task create(weft::http::request& r);
+  answer_task find(weft::http::request& r, std::string id);
+  answer_task change(weft::http::request& r, std::string id);
+  answer_task remove(weft::http::request& r, std::string id);
+  answer_task list(weft::http::request& r);
+
+  user_repository& repository_;
+};
+
+}  // namespace market::users
