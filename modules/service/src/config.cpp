@@ -157,6 +157,7 @@ result<config_state_ptr> load(const config_type& type, const config_sources& sou
 config_state_ptr load_or_exit(const config_type& type, const program_words& program, const config_sources& sources,
                               void* into) {
   loader l{type, sources};
+  const auto defaults = json::parse(type.encode(into)).value_or(json::value(nullptr));
   auto state = l.load(into);
   if (!state) {
     std::fprintf(stderr, "%s: the configuration is wrong\n%s\n", program.name.c_str(),
@@ -168,7 +169,7 @@ config_state_ptr load_or_exit(const config_type& type, const program_words& prog
     case config_request::run:
       return *std::move(state);
     case config_request::help:
-      say(help_text(program, l.schema(), sources.environment_prefix));
+      say(help_text(program, l.schema(), defaults, sources.environment_prefix));
       break;
     case config_request::version:
       say(program.name + " " + (program.version.empty() ? "(no version)" : program.version) + "\n");

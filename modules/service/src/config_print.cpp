@@ -93,6 +93,16 @@ leaves comparable(const config_state& state) {
   return all;
 }
 
+const json::value* value_at(const json::value& root, const std::vector<std::string>& path) {
+  const json::value* at = &root;
+  for (const auto& step : path) {
+    const auto* object = at->if_object();
+    at = object == nullptr ? nullptr : object->if_contains(step);
+    if (at == nullptr) break;
+  }
+  return at;
+}
+
 std::string shown_type(const setting_type& type) {
   switch (type.is) {
     case setting_kind::boolean:
@@ -136,7 +146,8 @@ std::vector<std::string> changes(const config_state& before, const config_state&
   return changed;
 }
 
-std::string help_text(const program_words& program, const config_schema& schema, std::string_view prefix) {
+std::string help_text(const program_words& program, const config_schema& schema, const json::value& defaults,
+                      std::string_view prefix) {
   std::string out = "usage: " + program.name + " [flags]\n";
   if (!program.description.empty()) out += program.description + "\n";
   out +=
@@ -153,7 +164,7 @@ std::string help_text(const program_words& program, const config_schema& schema,
   out += "flags.\n\n";
   for (const auto& s : schema.settings()) {
     out += "  --" + s.name() + "=" + shown_type(s.type);
-    if (!s.default_json.empty()) out += "   (" + s.default_json + ")";
+    if (const auto* value = value_at(defaults, s.path)) out += "   (" + scalar_text(*value) + ")";
     out += "\n";
     if (!s.description.empty()) out += "      " + s.description + "\n";
   }

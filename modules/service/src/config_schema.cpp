@@ -8,8 +8,6 @@ namespace weft::service::detail {
 
 namespace {
 
-constexpr std::size_t deepest = 12;  // of settings with a path of their own; a recursive type ends there
-
 json::value parse_schema(std::string_view text) {
   auto parsed = json::parse(text);
   WEFT_ASSERT(parsed.has_value(), "a schema of ours is JSON");
@@ -60,7 +58,8 @@ std::string setting::name() const {
 
 config_schema::config_schema(std::string_view text) : root_{parse_schema(text)} {
   std::vector<std::string> path;
-  collect(root_, path);
+  std::vector<const json::value*> within;
+  collect(root_, path, within);
 }
 
 const json::value& config_schema::follow(const json::value& schema) const {
@@ -138,20 +137,22 @@ std::vector<setting_type> config_schema::alternatives(const setting_type& type) 
   return all;
 }
 
-void config_schema::collect(const json::value& schema, std::vector<std::string>& path) {
+void config_schema::collect(const json::value& schema, std::vector<std::string>& path,
+                            std::vector<const json::value*>& within) {
   const auto type = classify(schema);
   const auto* properties = type.is == setting_kind::map ? type.schema->as_object().if_contains("properties") : nullptr;
-  if (properties != nullptr && path.size() < deepest && !(type.nullable && path.size() > 4)) {
+  const bool recursive = std::ranges::find(within, type.schema) != within.end();
+  if (properties != nullptr && !recursive) {
+    within.push_back(type.schema);
     for (const auto& [name, inner] : properties->as_object()) {
       path.emplace_back(name);
-      collect(inner, path);
+      collect(inner, path, within);
       path.pop_back();
     }
+    within.pop_back();
     return;
   }
-  const auto* fallback = schema.as_object().if_contains("default");
-  settings_.push_back(
-      {path, type, text_of(schema, "description"), fallback != nullptr ? json::serialize(*fallback) : std::string{}});
+  settings_.push_back({path, type, text_of(schema, "description")});
 }
 
 std::string config_schema::expectation(const setting_type& type) {

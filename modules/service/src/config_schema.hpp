@@ -24,7 +24,6 @@ struct setting {
   std::vector<std::string> path;
   setting_type type;
   std::string description;
-  std::string default_json;  // "" for none
 
   [[nodiscard]] std::string name() const;  // "http.port"
 };
@@ -47,7 +46,7 @@ class config_schema {
 
  private:
   [[nodiscard]] const json::value& follow(const json::value& schema) const;
-  void collect(const json::value& schema, std::vector<std::string>& path);
+  void collect(const json::value& schema, std::vector<std::string>& path, std::vector<const json::value*>& within);
 
   json::value root_;
   std::vector<setting> settings_;

@@ -19,7 +19,8 @@ struct config_state {
   json::value given;      // what the sources said, secrets and all
 };
 
-// The settings of --help: name, variable, description, default.
-[[nodiscard]] std::string help_text(const program_words& program, const config_schema& schema, std::string_view prefix);
+// --help: every setting with its description and its value in `defaults`, the program's own.
+[[nodiscard]] std::string help_text(const program_words& program, const config_schema& schema,
+                                    const json::value& defaults, std::string_view prefix);
 
 }  // namespace weft::service::detail
