@@ -7,11 +7,12 @@ namespace weft::resilience {
 
 namespace {
 constexpr std::int64_t milli = 1000;
+constexpr std::uint64_t million = 1'000'000;
 std::int64_t to_milli(double value) { return std::llround(value * static_cast<double>(milli)); }
 }  // namespace
 
 void retry_budget_core::configure(const retry_budget& options) noexcept {
-  ratio_.store(options.ratio);
+  ratio_millionths_.store(static_cast<std::uint64_t>(std::llround(options.ratio * million)));
   min_concurrent_.store(options.min_concurrent);
   const auto most = to_milli(options.max_tokens);
   max_millitokens_.store(most);
@@ -42,8 +43,10 @@ std::uint32_t retry_budget_core::active_requests() const noexcept {
   return static_cast<std::uint32_t>(std::max<std::int64_t>(0, active_.sum()));
 }
 
+// The most retries R for which R <= ratio * (requests - R): a request that is retried is no first attempt any more.
 std::uint32_t retry_budget_core::allowed_retries() const noexcept {
-  const auto part = static_cast<std::uint32_t>(ratio_.load(std::memory_order_relaxed) * active_requests());
+  const auto ratio = ratio_millionths_.load(std::memory_order_relaxed);
+  const auto part = static_cast<std::uint32_t>(active_requests() * ratio / (million + ratio));
   return std::max(part, min_concurrent_.load(std::memory_order_relaxed));
 }
 

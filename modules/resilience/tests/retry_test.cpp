@@ -151,17 +151,17 @@ TEST(Backoff, JitterSpreads) {
 
 TEST(RetryBudget, AllowsAPartOfWhatIsUnderWayAndAFloor) {
   retry_budget_core budget{{.ratio = 0.2, .min_concurrent = 3}};
-  for (int i = 0; i < 19; ++i) budget.request_started();
+  for (int i = 0; i < 23; ++i) budget.request_started();
   EXPECT_TRUE(budget.try_retry() && budget.try_retry() && budget.try_retry());
-  EXPECT_FALSE(budget.try_retry());  // 3 of 19
+  EXPECT_FALSE(budget.try_retry());  // 4 would be more than a fifth of the 19 others
   budget.request_started();
-  EXPECT_TRUE(budget.try_retry());  // 4 of 20
+  EXPECT_TRUE(budget.try_retry());  // 4 to 20
   EXPECT_FALSE(budget.try_retry());
   budget.retry_ended();
   EXPECT_TRUE(budget.try_retry());
-  EXPECT_EQ(budget.active_requests(), 20u);
+  EXPECT_EQ(budget.active_requests(), 24u);
   EXPECT_EQ(budget.active_retries(), 4u);
-  for (int i = 0; i < 20; ++i) budget.request_ended();
+  for (int i = 0; i < 24; ++i) budget.request_ended();
   EXPECT_FALSE(budget.try_retry());
 }
 

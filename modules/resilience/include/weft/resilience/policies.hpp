@@ -42,7 +42,9 @@ enum class jitter : std::uint8_t {
 BOOST_DESCRIBE_ENUM(jitter, none, full, equal, decorrelated, around)
 
 enum class budget_kind : std::uint8_t {
-  active,  // Envoy, Finagle: retries under way are at most a part of the requests under way
+  // As Envoy and Finagle: retries under way are at most a part of the first attempts under way. Envoy counts retries
+  // among the requests too, so that its 20 % let 1.25 times the load through; here it is 1.2 times.
+  active,
   tokens,  // gRPC: failures take a token, successes give a part of one back; below half, no retry
   none,
 };
@@ -50,7 +52,7 @@ BOOST_DESCRIBE_ENUM(budget_kind, active, tokens, none)
 
 struct retry_budget {
   budget_kind kind = budget_kind::active;
-  double ratio = 0.2;                // active: retries per request under way
+  double ratio = 0.2;                // active: retries for each first attempt under way
   std::uint32_t min_concurrent = 3;  // active: so many retries may always be under way
   double max_tokens = 10;            // tokens
   double token_ratio = 0.1;          // tokens: what a success gives back

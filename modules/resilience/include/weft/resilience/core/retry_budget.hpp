@@ -41,7 +41,7 @@ class retry_budget_core {
   void give_back() noexcept;
 
   std::atomic<budget_kind> kind_{budget_kind::none};
-  std::atomic<double> ratio_{0};
+  std::atomic<std::uint64_t> ratio_millionths_{0};
   std::atomic<std::uint32_t> min_concurrent_{0};
   std::atomic<std::int64_t> max_millitokens_{0}, millitokens_per_success_{0};
   sharded_counter active_;
