@@ -29,6 +29,12 @@ body body::view(std::string_view text) noexcept {
   return b;
 }
 
+body body::view(std::string_view text, std::shared_ptr<const void> owner) noexcept {
+  auto b = view(text);
+  b.owner_ = std::move(owner);
+  return b;
+}
+
 body body::stream(std::unique_ptr<body_source> source) noexcept {
   body b;
   b.source_ = std::move(source);

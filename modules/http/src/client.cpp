@@ -1,6 +1,7 @@
 #include <weft/http/client.hpp>
 
 #include <weft/http/url.hpp>
+#include <weft/runtime/task_group.hpp>
 
 #include "client_pool.hpp"
 
@@ -28,6 +29,7 @@ struct client::impl {
 namespace {
 
 constexpr int interim_responses = 32;
+constexpr std::size_t most_pools = 256;  // that stay while they have no connections
 
 net::endpoint endpoint_of(const url& u) {
   if (u.scheme == url::scheme_kind::unix_socket) return {.scheme = "unix", .host = {}, .port = 0, .path = u.host};
@@ -42,7 +44,10 @@ class answer_content final : public body_source {
   answer_content(std::unique_ptr<client_connection> c, client_pool& pool, bool keep_alive, std::shared_ptr<void> owner)
       : owner_{std::move(owner)}, connection_{std::move(c)}, pool_{pool}, keep_alive_{keep_alive} {}
   ~answer_content() override {
-    if (connection_) pool_.release(std::move(connection_), client_pool::fate::close);
+    if (!connection_) return;
+    const bool done = connection_->content.complete() && !connection_->content.failed();
+    if (done) connection_->content.finish();  // by its length it was read to the end
+    pool_.release(std::move(connection_), done && keep_alive_ ? client_pool::fate::reuse : client_pool::fate::close);
   }
   task<result<std::string_view>> next() override {
     if (!connection_) co_return std::string_view{};
@@ -70,6 +75,51 @@ class answer_content final : public body_source {
   headers trailers_;
 };
 
+// While content is sent, watches for an answer that comes early. A refusal, or the connection's end, stops the sending:
+// it might wait for a peer that no longer reads, and what the server says is worth more than the rest. Other answers
+// may depend on the content, so they wait until it is sent.
+class early_answer final : public io_waiter {
+ public:
+  early_answer(client_connection& c, const http1::limits& limits, method asked, event& over)
+      : connection_{c}, limits_{limits}, asked_{asked}, over_{over} {
+    c.wire->wait(io_direction::read, *this);
+  }
+  [[nodiscard]] bool stops_sending() const noexcept { return stops_; }
+  void run() override {
+    if (interrupted()) return;
+    const auto got = connection_.wire->try_read(connection_.in.space(1024));
+    if (got.status == io_status::ok) connection_.in.filled(got.bytes);
+    const auto state = got.status == io_status::ok ? judge() : progress::more;
+    if (got.status == io_status::end || got.status == io_status::failed || state == progress::bad) {
+      stops_ = true;
+      over_.set();
+    } else if (state == progress::more) {
+      connection_.wire->wait(io_direction::read, *this);
+    }
+  }
+
+ private:
+  // Bad: a refusal, or no HTTP. Done: it may wait.
+  progress judge() {
+    auto text = connection_.in.unread();
+    for (;;) {
+      http1::response_parser parser{limits_};
+      headers fields;
+      http1::response_head head;
+      head.fields = &fields;
+      const auto state = parser.parse(text, asked_, head);
+      if (state != progress::done) return state;
+      if (to_int(head.code) >= 200) return to_int(head.code) >= 400 ? progress::bad : progress::done;
+      text.remove_prefix(parser.head_size());
+    }
+  }
+  client_connection& connection_;
+  const http1::limits& limits_;
+  method asked_;
+  event& over_;
+  bool stops_ = false;
+};
+
 // One request on one connection, until its answer's head.
 class exchange {
  public:
@@ -89,12 +139,10 @@ class exchange {
 
  private:
   result<content_coding> append_head();
-  task<result<>> send_request();
-  task<result<>> send_streamed(content_coding coding);
+  task<result<>> send_request(const context& ctx);
+  task<result<>> send_content(content_coding coding, const context& ctx);
   task<result<>> receive_head(duration patience);
   result<response> finish();
-  // Whether an answer is already there, while the request is still being sent.
-  bool answer_has_begun();
 
   const std::shared_ptr<void>& owner_;
   client_pool& pool_;
@@ -109,6 +157,7 @@ result<content_coding> exchange::append_head() {
   auto& out = connection_->out;
   out.clear();
   const auto target = request_.target();
+  if (target.empty()) return fail(error{errc::invalid_argument, "the request has no target"}.as_unprocessed());
   for (const char c : target)
     if (c <= ' ' || c == 0x7f)
       return fail(
@@ -133,13 +182,7 @@ result<content_coding> exchange::append_head() {
   return content_coding::length;
 }
 
-bool exchange::answer_has_begun() {
-  const auto got = connection_->wire->try_read(connection_->in.space(1024));
-  if (got.status == io_status::ok) connection_->in.filled(got.bytes);
-  return got.status != io_status::blocked;
-}
-
-task<result<>> exchange::send_request() {
+task<result<>> exchange::send_request(const context& ctx) {
   auto coding = append_head();
   if (!coding) co_return fail(std::move(coding).error());
   auto& c = *connection_;
@@ -158,42 +201,40 @@ task<result<>> exchange::send_request() {
     if (!permission && permission.error().code() != errc::deadline_exceeded) co_return permission;
     if (permission) c.in.unpin();
   }
-  if (request_.content.streamed()) co_return co_await send_streamed(*coding);
   const auto content = request_.content.buffered();
-  if (content.size() <= copied_content_bytes) {
-    c.out.append(content);
-    const_buffer all[] = {c.out};
-    c.deadline.set(options.write_timeout);
-    auto written = co_await c.wire->write(all);
-    c.out.clear();
-    co_return written;
-  }
-  const_buffer all[] = {c.out, content};
+  if (request_.content.streamed() || content.size() > copied_content_bytes)
+    co_return co_await send_content(*coding, ctx);
+  c.out.append(content);
+  const_buffer all[] = {c.out};
   c.deadline.set(options.write_timeout);
   auto written = co_await c.wire->write(all);
   c.out.clear();
   co_return written;
 }
 
-task<result<>> exchange::send_streamed(content_coding coding) {
-  // Stops when the server answers before it has everything: what it says is then worth more than the rest.
-  struct until_answered final : body_source {
-    until_answered(exchange& x, body& b) : owner{x}, inner{b} {}
-    task<result<std::string_view>> next() override {
-      if (owner.answer_has_begun()) co_return fail(errc::aborted, "the server answered before the content was sent");
-      co_return co_await inner.next();
-    }
-    std::optional<std::uint64_t> length() const override { return inner.length(); }
-    const headers* trailers() const override { return &inner.trailers(); }
-    exchange& owner;
-    body& inner;
-  };
-  auto wrapped = body::stream(std::make_unique<until_answered>(*this, request_.content));
+task<void> tell_when_over(task<result<>> work, result<>& outcome, event& over) {
+  outcome = co_await std::move(work);
+  over.set();
+}
+
+task<result<>> exchange::send_content(content_coding coding, const context& ctx) {
   auto& c = *connection_;
-  auto sent = co_await write_content(*c.wire, c.out, wrapped, coding, c.deadline, pool_.options().write_timeout);
-  if (!sent) request_complete_ = false;
-  if (!sent && !c.in.unread().empty()) co_return result<>{};
-  co_return sent;
+  result<> sent, waited;
+  bool refused = false;
+  {
+    event over{pool_.home()};
+    early_answer early{c, pool_.options().limits, request_.method(), over};
+    task_group group{pool_.home()};  // what is left of the sending ends with it, wherever it waits
+    group.spawn(tell_when_over(
+        write_content(*c.wire, c.out, request_.content, coding, c.deadline, pool_.options().write_timeout), sent,
+        over));
+    waited = co_await over.wait(ctx);
+    refused = early.stops_sending();
+    request_complete_ = group.empty() && sent.has_value();
+  }
+  c.out.clear();
+  if (request_complete_ || (refused && waited)) co_return result<>{};
+  co_return waited ? sent : waited;
 }
 
 task<result<>> exchange::receive_head(duration patience) {
@@ -236,10 +277,10 @@ result<response> exchange::finish() {
   c.content.start(head_, {.limits = pool_.options().limits, .timeout = pool_.options().body_timeout});
   const bool keep_alive = head_.keep_alive && request_complete_ && head_.code != status::switching_protocols &&
                           !request_.headers.has_token("connection", "close");
-  if (!c.content.complete()) {
-    if (const auto all = c.content.take_buffered()) answer_.content = body::view(*all);
-  }
+  std::optional<std::string_view> all;
+  if (!c.content.complete()) all = c.content.take_buffered();
   answer_.storage = c.in.release_pinned();
+  if (all) answer_.content = body::view(*all, answer_.storage);  // may be moved into another message
   if (c.content.complete()) {
     pool_.release(std::move(connection_), keep_alive ? client_pool::fate::reuse : client_pool::fate::close);
   } else {
@@ -250,10 +291,12 @@ result<response> exchange::finish() {
 
 task<result<response>> exchange::run(const context& ctx) {
   connection_->guard.emplace(pool_.home(), ctx, *connection_->wire);
-  auto sent = co_await send_request();
+  auto sent = co_await send_request(ctx);
   if (sent || sent.error().code() == errc::unavailable) {
     // A server that refuses early closes its side: its answer may still be there to read.
-    while (!answered_) {
+    for (int interim = 0; !answered_; ++interim) {
+      if (interim == interim_responses)
+        co_return fail(error{errc::data_loss, "too many interim answers"}.with_peer(pool_.authority()));
       auto received = co_await receive_head(pool_.options().response_timeout);
       if (!received) {
         if (!sent) stale_ = stale_ || connection_->reused;
@@ -270,9 +313,12 @@ task<result<response>> exchange::run(const context& ctx) {
 }  // namespace
 
 client_pool& client::impl::pool_for(const net::endpoint& where) {
-  // The system's authorities are read once, when the first encrypted endpoint is met. Without them the dialling says why.
+  // The system's authorities are read once, when the first encrypted endpoint is met. Without them the dialling says
+  // why.
   if (where.encrypted() && !options.tls)
     if (auto made = net::tls_context::client({.alpn = {"http/1.1"}})) options.tls = *made;
+  if (pools.size() >= most_pools)  // of a client that is given ever new hosts
+    std::erase_if(pools, [&](const auto& p) { return p.second->unused() && p.second.get() != base_pool; });
   auto& pool = pools[where.to_string()];
   if (!pool) pool = std::make_unique<client_pool>(home, options, stats, where);
   return *pool;
@@ -300,7 +346,8 @@ namespace {
 task<result<response>> call(std::shared_ptr<void> owner, loop& l, client_stats& stats, client_pool& pool, context ctx,
                             request r) {
   ++stats.requests;
-  WEFT_CO_TRY_VOID(ctx.check(l.now()));
+  if (const auto still = ctx.check(l.now()); !still) co_return fail(still.error().as_unprocessed());
+  const client_pool::user using_it{pool};
   for (int attempt = 0;; ++attempt) {
     auto connection = pool.take_idle();
     if (!connection || attempt > 0) {

@@ -6,7 +6,12 @@
 
 namespace weft::http {
 
-void client_connection::idle_watch::run() { pool->remove_idle(connection); }
+void client_connection::idle_watch::run() {
+  char unexpected = 0;
+  if (!interrupted() && connection.wire->try_read({&unexpected, 1}).status == io_status::blocked)
+    return connection.wire->wait(io_direction::read, *this);
+  pool->remove_idle(connection);
+}
 
 client_pool::client_pool(loop& l, const client_options& options, client_stats& stats, net::endpoint where)
     : loop_{l}, options_{options}, stats_{stats}, where_{std::move(where)} {

@@ -53,6 +53,18 @@ class client_pool final : timer_node {
   task<result<std::unique_ptr<client_connection>>> acquire(context ctx);
   // A connection that is never to be reused: for the retry of a stale one.
   task<result<std::unique_ptr<client_connection>>> acquire_fresh(context ctx);
+  // Keeps the pool while a call uses it.
+  class user {
+   public:
+    explicit user(client_pool& p) noexcept : pool_{p} { ++pool_.users_; }
+    ~user() { --pool_.users_; }
+    user(const user&) = delete;
+    user& operator=(const user&) = delete;
+
+   private:
+    client_pool& pool_;
+  };
+  [[nodiscard]] bool unused() const noexcept { return users_ == 0 && open_ == 0; }
   enum class fate : std::uint8_t { reuse, close };
   void release(std::unique_ptr<client_connection> connection, fate f);
   void remove_idle(client_connection& connection);
@@ -74,7 +86,7 @@ class client_pool final : timer_node {
   net::endpoint where_;
   std::string authority_;
   std::vector<std::unique_ptr<client_connection>> idle_;
-  std::size_t open_ = 0;
+  std::size_t open_ = 0, users_ = 0;
   weft::detail::waiter_list waiters_;
 };
 

@@ -41,6 +41,8 @@ class body {
   body(const char* text) : body{std::string{text}} {}                             // NOLINT
   // Not copied: text that outlives the message.
   [[nodiscard]] static body view(std::string_view text) noexcept;
+  // Of memory that the body owns a share of.
+  [[nodiscard]] static body view(std::string_view text, std::shared_ptr<const void> owner) noexcept;
   [[nodiscard]] static body stream(std::unique_ptr<body_source> source) noexcept;
   // Pieces from a function; it returns an empty piece at the end.
   [[nodiscard]] static body generate(std::function<task<result<std::string>>()> next,
@@ -64,6 +66,7 @@ class body {
   enum class kind : std::uint8_t { nothing, text, view };
   std::string text_;
   std::string_view view_;
+  std::shared_ptr<const void> owner_;  // of what is viewed, if it is not somebody else's business
   std::unique_ptr<body_source> source_;
   kind kind_ = kind::nothing;
   bool taken_ = false;  // next() has given the buffered content

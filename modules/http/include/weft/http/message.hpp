@@ -30,7 +30,7 @@
 namespace weft::http {
 
 // Memory that a message's views refer to.
-using message_storage = std::unique_ptr<char[]>;
+using message_storage = std::shared_ptr<char[]>;
 
 class request {
  public:
