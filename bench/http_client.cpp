@@ -2,6 +2,7 @@
 // keep-alive connections, 100 bytes of JSON.
 //     http_client [seconds of a round, 2]
 #include <weft/http/client.hpp>
+#include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task_group.hpp>
 
 #include <algorithm>
@@ -41,7 +42,7 @@ task<void> measure(loop& l, http::client& c, progress& p, duration time) {
   task_group callers{l};
   p = {};
   for (int i = 0; i < connections; ++i) callers.spawn(caller(c, p));
-  static_cast<void>(co_await sleep(l, {}, time));
+  static_cast<void>(co_await weft::sleep(l, {}, time));
   p.stop = true;
   co_await callers.join();
 }

@@ -11,7 +11,7 @@ task<result<http::response>> answer(http::request&) { co_return http::response::
 task<bool> open_and_ask(loop& l, address server, std::vector<std::unique_ptr<stream>>& open) {
   auto connection = co_await l.connect({}, server);
   if (!connection) co_return false;
-  const_buffer request[] = {"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"};
+  const_buffer request[] = {std::string_view{"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"}};
   char room[1024];
   if (!co_await (*connection)->write(request) || !co_await (*connection)->read(room)) co_return false;
   open.push_back(*std::move(connection));
