@@ -62,10 +62,13 @@ task<int> call_guarded(benchmark::State& state, pipeline<int>& guard) {
 
 task<int> call_bare(benchmark::State& state) {
   const context ctx;
+  static_cast<void>(co_await answer(ctx));
+  const auto before = allocations;
   for (auto _ : state) {
     auto got = co_await answer(ctx);
     benchmark::DoNotOptimize(got);
   }
+  report(state, before);
   co_return 0;
 }
 
@@ -83,10 +86,13 @@ task<int> call_suspending(benchmark::State& state, loop& l, pipeline<int>& guard
 
 task<int> call_suspending_bare(benchmark::State& state, loop& l) {
   const context ctx;
+  static_cast<void>(co_await answer_later(l, ctx));
+  const auto before = allocations;
   for (auto _ : state) {
     auto got = co_await answer_later(l, ctx);
     benchmark::DoNotOptimize(got);
   }
+  report(state, before);
   co_return 0;
 }
 

@@ -21,7 +21,7 @@ fi
 [[ $have_peers == yes ]] || echo "npm or its registry is not there: without opossum and cockatiel" >&2
 
 for ((round = 1; round <= rounds; ++round)); do
-  "$program" --benchmark_min_time=0.05 --benchmark_format=csv 2>/dev/null |
+  "$program" --benchmark_min_time=0.05 --benchmark_format=csv 2>"$results/log" |
     grep '^"resilience_' | tr -d '"' >>"$results/ours.csv"
   if [[ $have_peers == yes ]]; then
     (cd "$peers" && node "$OLDPWD/bench/resilience_peers/peers.mjs") >>"$results/peers.txt"
