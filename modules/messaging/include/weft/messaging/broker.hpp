@@ -1,0 +1,114 @@
+#pragma once
+// The interface between weft and what carries messages. Two verbs: publish, and subscribe.
+//
+//     auto bus = co_await brokers.open(loop, ctx, "memory:");                       // broker_factory.hpp
+//     auto sent = co_await publish_one(*bus, ctx, {.what = {.id = "1", .topic = "user.created", .body = "{}"}});
+//
+//     auto c = co_await bus->subscribe(ctx, {.group = "mail", .patterns = {"user.*"}});
+//     while (auto d = (co_await c->next(ctx)).value()) co_await c->settle(ctx, *d, settlement::ack());
+//
+// Most programs use publisher and router, which stand on it. A broker object, its consumers and their calls belong to
+// one loop. Consumers end before the broker that made them. Every backend passes the suite in
+// testkit/broker_conformance.hpp, by what its features() declare.
+#include <weft/messaging/features.hpp>
+#include <weft/messaging/message.hpp>
+#include <weft/messaging/settlement.hpp>
+#include <weft/runtime/context.hpp>
+#include <weft/runtime/task.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace weft::messaging {
+
+// What becomes of a message that no subscription takes.
+enum class unroutable : std::uint8_t {
+  drop,
+  refuse,  // errc::not_found; feature mandatory
+};
+
+struct outgoing {
+  message what;
+  duration delay{};  // delivered no earlier; feature delay
+  unroutable if_unroutable = unroutable::drop;
+};
+
+enum class ordering : std::uint8_t { none, per_key };
+enum class lifetime : std::uint8_t {
+  durable,    // the group's messages wait for it while it is away
+  ephemeral,  // they are gone with the last consumer; feature ephemeral
+};
+
+struct subscription {
+  // Consumers of one group share its messages; each group gets every message. Empty: a group of its own, ephemeral.
+  std::string group;
+  // Of the topics it takes. A durable group takes what any of its subscriptions ever asked for.
+  std::vector<std::string> patterns;
+  std::uint32_t prefetch = 100;  // messages handed to this consumer and not settled, at most
+  ordering order = ordering::per_key;
+  lifetime lives = lifetime::durable;
+
+  // errc::invalid_argument names the field.
+  [[nodiscard]] result<> validate() const;
+};
+
+// Names one delivery within its consumer. One that was lost with a connection is settled by nobody: errc::aborted.
+struct delivery_tag {
+  std::uint64_t channel = 0, number = 0;
+  friend bool operator==(const delivery_tag&, const delivery_tag&) = default;
+};
+
+struct raw_delivery {
+  message_ptr what;
+  std::uint32_t attempt = 1;  // 1 at first; survives the consumer where the broker has durable_attempts
+  bool redelivered = false;   // it was handed to somebody before
+  delivery_tag tag;
+  std::vector<failure> failures;  // of earlier attempts, as far as the broker keeps them
+};
+
+class consumer {
+ public:
+  virtual ~consumer() = default;  // what is not settled is delivered again
+  consumer(const consumer&) = delete;
+  consumer& operator=(const consumer&) = delete;
+
+  // The next message; nullopt once stopped. Survives the loss of a connection. One call at a time.
+  virtual task<result<std::optional<raw_delivery>>> next(context ctx) = 0;
+  // What is there already, without waiting.
+  [[nodiscard]] virtual std::optional<raw_delivery> try_next() = 0;
+  // Any number at a time, in any order. errc::aborted: the delivery was lost, and comes again.
+  virtual task<result<>> settle(context ctx, delivery_tag tag, settlement how) = 0;
+  // Fetches no more: next() gives nullopt. What was handed out can still be settled.
+  virtual task<result<>> stop(context ctx) = 0;
+
+ protected:
+  consumer() = default;
+};
+
+class broker {
+ public:
+  virtual ~broker() = default;
+  broker(const broker&) = delete;
+  broker& operator=(const broker&) = delete;
+
+  [[nodiscard]] virtual const broker_features& features() const noexcept = 0;
+  // Returns when the broker has taken responsibility for each message, or refused it: as many results as messages, in
+  // their order. Messages of one call are taken in order; those of calls that overlap in any. A message whose result is
+  // errc::deadline_exceeded, cancelled or unavailable may have been taken: repeat it under the same id.
+  virtual task<std::vector<result<>>> publish(context ctx, std::vector<outgoing> batch) = 0;
+  virtual task<result<std::unique_ptr<consumer>>> subscribe(context ctx, subscription what) = 0;
+  // Null: the broker has none.
+  [[nodiscard]] virtual class broker_admin* admin() noexcept { return nullptr; }
+  // Waits for what is being published, then ends the connection.
+  virtual task<void> close(context ctx) = 0;
+
+ protected:
+  broker() = default;
+};
+
+[[nodiscard]] task<result<>> publish_one(broker& to, context ctx, outgoing what);
+
+}  // namespace weft::messaging

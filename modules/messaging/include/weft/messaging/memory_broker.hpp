@@ -1,0 +1,85 @@
+#pragma once
+// `memory:`, the broker inside the process: for programs that run as one, and for tests. Deterministic in the
+// simulator.
+//
+//     auto hub = std::make_shared<memory_hub>();
+//     memory_broker bus{loop, hub};                            // one for each loop
+//     brokers.add("memory", memory_brokers());                 // or by URL: "memory:", "memory:name?max_messages=1000"
+//
+// Groups are queues that last as long as the hub. Consumers of a group compete; every group that takes a topic gets the
+// message. Of one key one message is out at a time, and one that waits for its retry holds up its key, and no other.
+// Priorities go before age, within a group. A message that expires is dropped when its turn comes. When a group is
+// full, publish() waits for room and then fails with errc::resource_exhausted: memory is bounded by the options.
+//
+// The hub may be used from any number of loops; whoever waits is woken by a message to its own loop.
+#include <weft/messaging/broker.hpp>
+#include <weft/messaging/broker_admin.hpp>
+#include <weft/messaging/broker_factory.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace weft::messaging {
+
+struct memory_options {
+  // Of each group, with what is delayed and in flight.
+  std::size_t max_messages = 100'000;
+  std::size_t max_bytes = 256 * 1024 * 1024;
+  std::size_t max_dead_letters = 100'000;  // of each group; beyond, dead-lettering is refused and the message stays
+  std::size_t max_groups = 10'000;
+  std::size_t max_message_bytes = 16 * 1024 * 1024;
+  // How long publish() waits for room, if its context lasts as long.
+  duration publish_wait = std::chrono::seconds{10};
+
+  [[nodiscard]] result<> validate() const;
+};
+
+class memory_hub {
+ public:
+  explicit memory_hub(memory_options options = {});  // throws std::invalid_argument
+  ~memory_hub();
+  memory_hub(const memory_hub&) = delete;
+  memory_hub& operator=(const memory_hub&) = delete;
+
+  // For tests: what a lost connection does. Everything in flight is delivered again, as one more attempt, and what was
+  // handed out can no longer be settled. From any thread.
+  void cut();
+
+  struct state;
+  [[nodiscard]] state& get() const noexcept { return *state_; }
+
+ private:
+  std::unique_ptr<state> state_;
+};
+
+class memory_broker final : public broker, public broker_admin {
+ public:
+  memory_broker(loop& l, std::shared_ptr<memory_hub> hub);
+  ~memory_broker() override;
+
+  [[nodiscard]] const broker_features& features() const noexcept override;
+  task<std::vector<result<>>> publish(context ctx, std::vector<outgoing> batch) override;
+  task<result<std::unique_ptr<consumer>>> subscribe(context ctx, subscription what) override;
+  [[nodiscard]] broker_admin* admin() noexcept override { return this; }
+  task<void> close(context ctx) override;
+
+  task<result<std::vector<group_depth>>> depths(context ctx) override;
+  task<result<std::vector<dead_letter_entry>>> dead_letters(context ctx, dead_letter_query query) override;
+  task<result<std::size_t>> replay(context ctx, std::string group, std::vector<std::uint64_t> numbers) override;
+  task<result<std::size_t>> purge(context ctx, std::string group, std::vector<std::uint64_t> numbers) override;
+  task<result<std::size_t>> clear(context ctx, std::string group) override;
+  task<result<>> remove_group(context ctx, std::string group) override;
+
+ private:
+  [[nodiscard]] task<result<>> publish_waiting(context ctx, outgoing& what);
+
+  loop& loop_;
+  std::shared_ptr<memory_hub> hub_;
+  broker_features features_;
+};
+
+// For broker_factory: URLs that name the same hub share it. Parameters: the fields of memory_options that are numbers.
+[[nodiscard]] broker_opener memory_brokers(memory_options options = {});
+
+}  // namespace weft::messaging

@@ -1,0 +1,69 @@
+#pragma once
+// What a consumer says about a delivery when it is done with it.
+//
+//     settlement::ack()
+//     settlement::retry(10s, problem)                   // counts as an attempt; its key waits with it
+//     settlement::dead_letter("no such user", problem)
+//     settlement::give_back()                           // not handled, as on shutdown: does not count
+#include <weft/base/error.hpp>
+#include <weft/base/time.hpp>
+#include <weft/runtime/timer.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weft::messaging {
+
+// One attempt that failed.
+struct failure {
+  errc code = errc::unknown;
+  std::string what;
+  std::uint32_t attempt = 1;
+  wall_time at;
+  friend bool operator==(const failure&, const failure&) = default;
+};
+inline constexpr std::size_t max_failures = 10;  // kept of one message: the first, and the latest
+
+// Adds `f`, dropping the second oldest beyond max_failures.
+void add_failure(std::vector<failure>& to, failure f);
+// One line each, "2026-02-01T09:30:00Z attempt 3 unavailable: no connection", and back.
+[[nodiscard]] std::string format_failures(const std::vector<failure>& list);
+[[nodiscard]] std::vector<failure> parse_failures(std::string_view text);
+
+enum class attempt_counting : std::uint8_t { counted, not_counted };
+
+// How much is parked with a dead letter.
+enum class dead_letter_scope : std::uint8_t {
+  message,
+  key,  // and whatever comes after it on its key, until it is replayed or purged; feature sequenced_dead_letter
+};
+
+struct settlement {
+  enum class kind : std::uint8_t { ack, retry, dead_letter, give_back };
+
+  kind what = kind::ack;
+  duration after{};                                       // retry: earliest
+  attempt_counting counting = attempt_counting::counted;  // retry
+  dead_letter_scope scope = dead_letter_scope::message;   // dead_letter
+  std::string reason;                                     // dead_letter
+  std::optional<error> cause;                             // retry, dead_letter: added to the failures
+
+  [[nodiscard]] static settlement ack() { return {}; }
+  [[nodiscard]] static settlement retry(duration after, std::optional<error> cause = {},
+                                        attempt_counting counting = attempt_counting::counted) {
+    return {.what = kind::retry, .after = after, .counting = counting, .reason = {}, .cause = std::move(cause)};
+  }
+  [[nodiscard]] static settlement dead_letter(std::string reason, std::optional<error> cause = {},
+                                              dead_letter_scope scope = dead_letter_scope::message) {
+    return {.what = kind::dead_letter, .scope = scope, .reason = std::move(reason), .cause = std::move(cause)};
+  }
+  [[nodiscard]] static settlement give_back() { return {.what = kind::give_back, .reason = {}, .cause = {}}; }
+};
+
+[[nodiscard]] std::string_view to_string(settlement::kind kind) noexcept;
+
+}  // namespace weft::messaging
