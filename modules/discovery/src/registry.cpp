@@ -76,8 +76,10 @@ std::unexpected<error> cannot_register(std::string_view scheme) {
 }
 
 std::span<const registry_kind> registry_kinds() noexcept {
-  static constexpr std::array kinds{registry_kind{"static", make_static_registry},
-                                    registry_kind{"memory", make_memory_registry}};
+  static constexpr std::array kinds{
+      registry_kind{"static", make_static_registry}, registry_kind{"memory", make_memory_registry},
+      registry_kind{"dns", make_dns_registry}, registry_kind{"consul", make_consul_registry},
+      registry_kind{"consuls", make_consul_registry}};
   return kinds;
 }
 

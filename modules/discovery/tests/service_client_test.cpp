@@ -4,8 +4,8 @@
 #include <weft/runtime/sleep.hpp>
 #include <weft/testkit.hpp>
 
-#include <boost/describe/class.hpp>
 #include <gtest/gtest.h>
+#include <boost/describe/class.hpp>
 
 #include <functional>
 

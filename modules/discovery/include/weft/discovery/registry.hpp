@@ -82,14 +82,14 @@ struct registry_kind {
   std::string_view scheme;
   result<std::unique_ptr<registry>> (*make)(loop& l, std::string_view url, const registry_wiring& wiring);
 };
-// static, memory, dns, consul. A program that has one of its own passes its own table.
+// static, memory, dns, consul, consuls. A program that has one of its own passes its own table.
 [[nodiscard]] std::span<const registry_kind> registry_kinds() noexcept;
 
 // URLs:
 //   static:users=127.0.0.1:8081,127.0.0.1:8082;posts=http://posts:8080   (see static_registry.cpp for weights and
 //   zones) memory:  memory:name            shared by everything in the process that uses the name
 //   dns:///?domain=svc.internal     A, AAAA and SRV records
-//   consul://host:port?dc=&token=   HTTP API v1
+//   consul://host:port?dc=&token=   HTTP API v1 (consuls:// over TLS); see consul.hpp
 // errc::invalid_argument names what is wrong with the URL, without its secrets.
 [[nodiscard]] result<std::unique_ptr<registry>> open_registry(loop& l, std::string_view url,
                                                               const registry_wiring& wiring = {},

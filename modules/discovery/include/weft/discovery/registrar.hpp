@@ -1,0 +1,49 @@
+#pragma once
+// Keeps an instance registered for as long as it runs.
+//
+//     registrar self{loop, *registry, {.self = me, .ttl = 15s}};
+//     self.start();                       // registers, again and again until it is heard
+//     ...
+//     co_await self.leave(ctx);           // the first step of a drain: no new callers from here on
+//
+// It sends heartbeats at a third of the ttl, and registers anew when the registry has forgotten the instance (it was
+// restarted, or lost us in a partition). While the registry cannot be reached it tries on, with pauses that grow from
+// 0.5 s to 15 s, spread at random so that a fleet does not come back at once. One loop; the registry outlives it.
+#include <weft/discovery/registry.hpp>
+#include <weft/runtime/task_group.hpp>
+
+#include <functional>
+#include <optional>
+
+namespace weft::discovery {
+
+class registrar {
+ public:
+  enum class standing : std::uint8_t { not_started, registering, registered, left };
+
+  // `changed` is told of every change of standing, with the trouble if there is one: for logs and health checks.
+  registrar(loop& l, registry& where, registration what,
+            std::function<void(standing, const std::optional<error>&)> changed = {});
+  registrar(const registrar&) = delete;
+  registrar& operator=(const registrar&) = delete;
+
+  void start();
+  // Stops and takes the instance out. An error says that the registry was not told; it will learn by the ttl.
+  task<result<>> leave(context ctx);
+
+  [[nodiscard]] standing state() const noexcept { return state_; }
+  [[nodiscard]] const registration& what() const noexcept { return what_; }
+
+ private:
+  task<void> keep(context ctx);
+  void become(standing s, const std::optional<error>& trouble);
+
+  loop& loop_;
+  registry& where_;
+  registration what_;
+  std::function<void(standing, const std::optional<error>&)> changed_;
+  standing state_ = standing::not_started;
+  task_group tasks_;
+};
+
+}  // namespace weft::discovery
