@@ -152,6 +152,17 @@ void server_connection::problem(std::string_view what) {
   if (core_.options.on_problem) core_.options.on_problem(request_, what);
 }
 
+// The usual case: the kernel takes the whole answer, and nothing waits. Else flush() goes on with what is left.
+bool server_connection::flush_at_once() {
+  const const_buffer all[] = {out_};
+  const auto put = stream_->try_write(all);
+  if (put.status != io_status::ok) return false;
+  const bool whole = put.bytes == out_.size();  // what the stream still holds it passes on by itself while it lives
+  if (whole) out_.clear();
+  else out_.erase(0, put.bytes);
+  return whole;
+}
+
 task<result<>> server_connection::flush() {
   const_buffer all[] = {out_};
   flushing_ = true;
@@ -265,8 +276,8 @@ task<server_connection::outcome> server_connection::answer_request() {
   // The handler's own limit was smaller than ours.
   if (!answer && request_.content.exceeded_limit())
     co_return co_await refuse(status::content_too_large, answer.error().message());
-  auto r = answer ? *std::move(answer) : response::from(answer.error());
-  const auto sent = co_await send(r);
+  if (!answer) answer = response::from(answer.error());
+  const auto sent = co_await send(*answer);
   watcher_.stop();
   if (streamed_ != nullptr) streamed_->detach();
   streamed_ = nullptr;
@@ -334,9 +345,9 @@ task<server_connection::outcome> server_connection::send(response& r) {
   if (whole) {
     if (coding != content_coding::none) out_.append(r.content.buffered());
     // More requests wait in the buffer: their answers leave with this one.
-    if ((!keep_alive_ || in_.unread().empty() || out_.size() > unflushed_bytes || !content_.complete()) &&
-        !co_await flush())
-      co_return outcome::close;
+    const bool now = !keep_alive_ || in_.unread().empty() || out_.size() > unflushed_bytes || !content_.complete();
+    const bool sent = now && keep_alive_ && flush_at_once();
+    if (now && !sent && !co_await flush()) co_return outcome::close;
   } else if (auto written = co_await write_content(*stream_, out_, r.content, coding, deadline_,
                                                    core_.options.write_timeout);
              !written) {

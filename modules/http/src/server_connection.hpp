@@ -77,6 +77,7 @@ class server_connection {
   task<outcome> refuse(status code, std::string_view what);
   task<void> linger();
   task<result<>> flush();
+  bool flush_at_once();
   result<> append_head(const response& r, content_coding coding);
   [[nodiscard]] content_coding coding_for(const response& r) const;
   void attach_content();
