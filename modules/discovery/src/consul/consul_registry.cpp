@@ -3,7 +3,7 @@
 
 #include <set>
 
-#include "../registry_url.hpp"
+#include "registry_url.hpp"
 #include "wire.hpp"
 
 namespace weft::discovery::consul {

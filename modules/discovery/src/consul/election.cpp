@@ -126,14 +126,23 @@ task<result<>> leader_election::open_session(context ctx) {
 task<result<>> leader_election::take_lock(context ctx) {
   auto& l = consul_.home();
   const auto id = state_.session();
-  WEFT_CO_TRY(const auto taken, co_await consul_.put(ctx, options_.key, options_.value, {.acquire = id}));
+  const auto taken = co_await consul_.put(ctx, options_.key, options_.value, {.acquire = id});
+  if (!taken) {
+    // Consul has no code of its own for a session that has ended.
+    const auto alive = co_await consul_.renew_session(ctx, id);
+    if (!alive && alive.error().code() == errc::not_found && id == state_.session()) {
+      state_.ended();
+      co_return result<>{};
+    }
+    co_return fail(taken.error());
+  }
   // It leads once it knows its fence.
   WEFT_CO_TRY(const auto entry, co_await consul_.get(ctx, options_.key));
   if (id != state_.session()) co_return result<>{};
-  if (taken && entry && entry->session == id) fence_ = entry->lock_index;
+  if (*taken && entry && entry->session == id) fence_ = entry->lock_index;
   state_.seen(entry ? entry->session : std::string_view{});
   // Resting for its lock delay: nothing on the key will tell when that is over.
-  if (!taken && (!entry || entry->session.empty())) static_cast<void>(co_await sleep(l, ctx, options_.retry));
+  if (!*taken && (!entry || entry->session.empty())) static_cast<void>(co_await sleep(l, ctx, options_.retry));
   co_return result<>{};
 }
 
