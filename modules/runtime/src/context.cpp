@@ -1,4 +1,5 @@
 #include <weft/runtime/context.hpp>
+#include <weft/runtime/frame_pool.hpp>
 #include <weft/runtime/loop.hpp>
 
 #include <algorithm>
@@ -13,7 +14,7 @@ struct context::rep {
   std::shared_ptr<const identity> caller;
 };
 
-context::context(rep&& r) : rep_{std::make_shared<const rep>(std::move(r))} {}
+context::context(rep&& r) : rep_{std::allocate_shared<const rep>(frame_pool::allocator<rep>{}, std::move(r))} {}
 context::rep context::copy() const { return rep_ ? *rep_ : rep{}; }
 
 context context::with_deadline(steady_time at) const {

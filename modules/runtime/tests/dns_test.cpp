@@ -63,15 +63,26 @@ class fake_name_server {
   handler over_udp, over_tcp;
   int asked = 0;
 
+  // A port that is free for UDP may be taken for TCP, on a machine that does other things as well.
   fake_name_server() {
-    socket_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    for (int tries = 0; tries < 1000 && port_ == 0; ++tries) {
+      if (socket_ >= 0) ::close(socket_);
+      socket_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+      const auto port = bound(socket_, 0);
+      const int tcp = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      if (bound(tcp, port) == port) port_ = port;
+      ::close(tcp);
+    }
+  }
+  static std::uint16_t bound(int socket, std::uint16_t port) {
     sockaddr_in in{};
     in.sin_family = AF_INET;
     in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    in.sin_port = htons(port);
     socklen_t size = sizeof in;
-    ::bind(socket_, reinterpret_cast<sockaddr*>(&in), size);
-    ::getsockname(socket_, reinterpret_cast<sockaddr*>(&in), &size);
-    port_ = ntohs(in.sin_port);
+    if (::bind(socket, reinterpret_cast<sockaddr*>(&in), size) != 0) return 0;
+    ::getsockname(socket, reinterpret_cast<sockaddr*>(&in), &size);
+    return ntohs(in.sin_port);
   }
   fake_name_server(const fake_name_server&) = delete;
   fake_name_server& operator=(const fake_name_server&) = delete;

@@ -6,7 +6,7 @@
 
 namespace weft {
 
-// `co_await sleep(loop, ctx, 250ms)`: ok after that time; errc::cancelled or errc::deadline_exceeded as soon as the
+// `co_await weft::sleep(loop, ctx, 250ms)` (qualified, since <unistd.h> has a ::sleep): ok after that time; errc::cancelled or errc::deadline_exceeded as soon as the
 // context ends. A wait that reaches beyond the context's deadline fails when the deadline passes.
 class [[nodiscard]] sleep final : timer_node, cancel_callback {
  public:
