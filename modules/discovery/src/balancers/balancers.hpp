@@ -22,7 +22,7 @@ std::unique_ptr<balancer> make_maglev(const balancing& options, rng& random);
 // The hosts that can be picked at all, in the order of their ids.
 [[nodiscard]] std::vector<host_ptr> in_order(std::span<const host_ptr> hosts);
 
-// Draws hosts by their effective weight.
+// Draws hosts by their effective weight, in constant time.
 class weighted_draw {
  public:
   weighted_draw(slow_start warm_up, rng& random) : warm_up_{warm_up}, random_{random} {}
@@ -37,6 +37,7 @@ class weighted_draw {
 
  private:
   void weigh(steady_time now);
+  void share_places(double sum);
   [[nodiscard]] std::size_t draw() noexcept;
   [[nodiscard]] std::pair<host*, host*> two_untried(const pick_context& context);
 
@@ -44,7 +45,12 @@ class weighted_draw {
   rng& random_;
   std::vector<host_ptr> hosts_;
   bool uniform_ = true;
-  std::vector<double> sums_;                   // of weights, up to and with each host; empty when they are all the same
+  // Walker's alias method: each place holds a part of its own host, and the rest of another. Unless uniform_.
+  struct place {
+    double own;
+    std::size_t other;
+  };
+  std::vector<place> places_;
   steady_time weigh_at_ = steady_time::max();  // while a host warms up
 };
 

@@ -139,7 +139,8 @@ class maglev_balancer final : public balancer {
         auto& w = walks[i];
         if (round * w.share < w.taken + 1) continue;
         ++w.taken;
-        while (table_[w.place] != free_place) w.place = (w.place + w.skip) % size;
+        while (table_[w.place] != free_place)
+          if ((w.place += w.skip) >= size) w.place -= size;
         table_[w.place] = i;
         ++filled;
       }

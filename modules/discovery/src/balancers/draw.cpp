@@ -9,26 +9,47 @@ void weighted_draw::assign(std::span<const host_ptr> hosts, steady_time now) {
 }
 
 void weighted_draw::weigh(steady_time now) {
-  sums_.clear();
+  places_.clear();
   weigh_at_ = steady_time::max();
   uniform_ = true;
-  if (hosts_.empty()) return;
   double sum = 0;
-  const auto first = effective_weight(*hosts_.front(), warm_up_, now);
   for (const auto& h : hosts_) {
     const auto w = effective_weight(*h, warm_up_, now);
-    if (w != first) uniform_ = false;
-    sums_.push_back(sum += w);
+    places_.push_back({w, places_.size()});
+    sum += w;
+    if (w != places_.front().own) uniform_ = false;
     // A weight that still grows is looked up again after a 64th of its way.
     if (now - h->warm_from < warm_up_.window) weigh_at_ = now + std::max(warm_up_.window / 64, duration{1});
   }
-  if (uniform_) sums_.clear();
+  if (!uniform_) share_places(sum);
+}
+
+// A place that its own host does not fill is filled up by one whose weight is more than a place (Vose).
+void weighted_draw::share_places(double sum) {
+  std::vector<std::size_t> less, more;
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    places_[i].own *= static_cast<double>(places_.size()) / sum;
+    (places_[i].own < 1 ? less : more).push_back(i);
+  }
+  while (!less.empty() && !more.empty()) {
+    const auto giver = more.back();
+    auto& taker = places_[less.back()];
+    less.pop_back();
+    taker.other = giver;
+    places_[giver].own -= 1 - taker.own;
+    if (places_[giver].own < 1) {
+      more.pop_back();
+      less.push_back(giver);
+    }
+  }
+  // What rounding leaves over is full.
+  for (const auto i : less) places_[i].own = 1;
 }
 
 std::size_t weighted_draw::draw() noexcept {
-  if (uniform_) return random_.below(hosts_.size());
-  const auto at = std::ranges::upper_bound(sums_, random_.uniform() * sums_.back());
-  return std::min(static_cast<std::size_t>(at - sums_.begin()), hosts_.size() - 1);
+  const auto at = random_.below(hosts_.size());
+  if (uniform_) return at;
+  return random_.uniform() < places_[at].own ? at : places_[at].other;
 }
 
 host* weighted_draw::one(const pick_context& context) {
