@@ -1,0 +1,110 @@
+// The broker suite: what a publisher may ask for.
+#include "broker_trial.hpp"
+
+namespace weft::testkit {
+
+using namespace messaging;
+using namespace std::chrono_literals;
+
+namespace {
+
+using ids = std::vector<std::string>;
+
+task<void> delays(broker_trial& t) {
+  const auto bus = co_await t.open();
+  const auto c = co_await t.subscribe(*bus, {.group = t.name("g"), .patterns = {t.name("x")}});
+  const auto began = t.l.now();
+  co_await t.publish(*bus, numbered("late", t.name("x")), 800ms);
+  co_await t.publish(*bus, numbered("soon", t.name("x")), 300ms);
+  co_await t.publish(*bus, numbered("now", t.name("x")));
+  t.check(co_await t.receive_ids(*c, 1) == ids{"now"}, "what has no delay comes at once");
+  t.check(co_await t.receive_ids(*c, 1) == ids{"soon"}, "the shorter delay comes first");
+  t.check(t.l.now() - began >= 290ms, "no earlier than asked");
+  t.check(co_await t.receive_ids(*c, 1) == ids{"late"}, "then the longer");
+  t.check(t.l.now() - began >= 790ms, "no earlier than asked");
+}
+
+task<void> prefers_priorities(broker_trial& t) {
+  const auto bus = co_await t.open();
+  const subscription s{.group = t.name("g"), .patterns = {t.name("x")}, .prefetch = 1};
+  (co_await t.subscribe(*bus, s)).reset();
+  for (const auto& [id, priority] : {std::pair{"low", 1}, {"middle", 5}, {"high", 9}, {"low too", 1}}) {
+    auto m = numbered(id, t.name("x"));
+    m.priority = static_cast<std::uint8_t>(priority);
+    co_await t.publish(*bus, std::move(m));
+  }
+  const auto c = co_await t.subscribe(*bus, s);
+  t.check(co_await t.receive_ids(*c, 4) == ids{"high", "middle", "low", "low too"}, "higher first, then older");
+}
+
+task<void> expires(broker_trial& t) {
+  const auto bus = co_await t.open();
+  const subscription s{.group = t.name("g"), .patterns = {t.name("x")}};
+  (co_await t.subscribe(*bus, s)).reset();
+  auto m = numbered("short", t.name("x"));
+  m.time_to_live = 200ms;
+  co_await t.publish(*bus, m);
+  co_await t.publish(*bus, numbered("long", t.name("x")));
+  co_await t.wait(400ms);
+  const auto c = co_await t.subscribe(*bus, s);
+  t.check(co_await t.receive_ids(*c, 1) == ids{"long"}, "what has expired is not delivered");
+}
+
+task<void> tells_of_no_taker(broker_trial& t) {
+  const auto bus = co_await t.open();
+  const auto c = co_await t.subscribe(*bus, {.group = t.name("g"), .patterns = {t.name("x")}});
+  const auto ask = [&](std::string_view topic, unroutable then) {
+    return publish_one(*bus, t.within_patience(), {.what = numbered("1", t.name(topic)), .if_unroutable = then});
+  };
+  t.ok(co_await ask("x", unroutable::refuse), "somebody takes it");
+  t.ok(co_await ask("y", unroutable::drop), "nobody has to take it");
+  const auto refused = co_await ask("y", unroutable::refuse);
+  t.check(!refused && refused.error().code() == errc::not_found, "nobody takes it: errc::not_found");
+  t.equal((co_await t.receive_ids(*c, 1)).size(), 1, "messages");
+}
+
+task<void> drops_duplicates(broker_trial& t) {
+  const auto bus = co_await t.open();
+  const auto c = co_await t.subscribe(*bus, {.group = t.name("g"), .patterns = {t.name("x")}});
+  for (int i = 0; i < 3; ++i) co_await t.publish(*bus, numbered("same", t.name("x")));
+  co_await t.publish(*bus, numbered("other", t.name("x")));
+  t.check(co_await t.receive_ids(*c, 2) == ids{"same", "other"}, "an id that was there is dropped");
+}
+
+task<void> refuses_other_subscriptions(broker_trial& t) {
+  const auto bus = co_await t.open();
+  for (const auto& wrong :
+       {subscription{.group = t.name("g"), .patterns = {}}, subscription{.group = t.name("g"), .patterns = {"a..b"}},
+        subscription{.group = t.name("g"), .patterns = {"a.b*"}},
+        subscription{.group = t.name("g"), .patterns = {t.name("x")}, .prefetch = 0}}) {
+    const auto refused = co_await bus->subscribe(t.within_patience(), wrong);
+    t.check(!refused && refused.error().code() == errc::invalid_argument, "a wrong subscription is refused");
+  }
+}
+
+constexpr broker_case cases[] = {
+    {"Delays", "a delayed message comes when it is due", {feature::delay}, broker_fault::none, delays},
+    {"PrefersPriorities", "higher priorities go first", {feature::priorities}, broker_fault::none, prefers_priorities},
+    {"Expires", "what has expired is not delivered", {feature::expiry}, broker_fault::none, expires},
+    {"TellsOfNoTaker",
+     "a publisher learns that nobody takes its message",
+     {feature::mandatory},
+     broker_fault::none,
+     tells_of_no_taker},
+    {"DropsDuplicates",
+     "the broker drops a message whose id it has seen",
+     {feature::deduplication},
+     broker_fault::none,
+     drops_duplicates},
+    {"RefusesWrongSubscriptions",
+     "a wrong subscription is refused",
+     {},
+     broker_fault::none,
+     refuses_other_subscriptions},
+};
+
+}  // namespace
+
+std::span<const broker_case> option_cases() { return cases; }
+
+}  // namespace weft::testkit
