@@ -1,0 +1,162 @@
+#include <weft/runtime/sleep.hpp>
+
+#include <algorithm>
+
+#include "channel_impl.hpp"
+
+namespace weft::amqp {
+
+namespace {
+
+constexpr std::string_view automatic_prefix = "weft-auto-";  // so that a late delivery is known not to want an ack
+
+delivery make_delivery(sansio::content&& c, std::string& exchange, std::string& routing_key, bool redelivered,
+                       std::uint64_t tag, std::uint64_t generation) {
+  delivery d;
+  d.message.exchange = std::move(exchange);
+  d.message.routing_key = std::move(routing_key);
+  d.message.properties = std::move(c.properties);
+  d.message.body = std::move(c.body);
+  d.redelivered = redelivered;
+  d.tag = tag;
+  d.generation = generation;
+  return d;
+}
+
+}  // namespace
+
+task<result<>> channel_impl::attach_consumer(self c, context ctx, std::shared_ptr<consumer_impl> what) {
+  WEFT_CO_TRY_VOID(co_await c->connection_->restore_queue(ctx, what->options.queue));
+  if (what->ended) co_return fail(*what->ended);
+  WEFT_CO_TRY_VOID(co_await call_now(c, ctx,
+                                     basic_consume{.queue = what->options.queue,
+                                                   .consumer_tag = what->tag,
+                                                   .no_ack = what->options.acknowledge == acknowledgement::automatic,
+                                                   .exclusive = what->options.exclusive,
+                                                   .arguments = what->options.arguments}));
+  what->attached = true;
+  co_return result<>{};
+}
+
+task<result<std::shared_ptr<consumer_impl>>> channel_impl::consume(self c, context ctx, consume_options options) {
+  WEFT_CO_TRY_VOID(co_await wait_ready(c, ctx));
+  auto made = std::make_shared<consumer_impl>(c->loop_);
+  made->options = std::move(options);
+  made->tag = (made->options.acknowledge == acknowledgement::automatic ? std::string{automatic_prefix} : "weft-") +
+              std::to_string(++c->last_consumer_);
+  made->owner = c;
+  made->recovering = true;  // revival leaves it to us
+  c->consumers_.push_back(made);
+  const auto attached = co_await attach_consumer(c, ctx, made);
+  made->recovering = false;
+  if (!attached) {
+    c->drop(*made);
+    co_return fail(attached.error().with_operation("consuming " + made->options.queue));
+  }
+  co_return made;
+}
+
+task<void> channel_impl::recover_consumer(self c, context ctx, std::shared_ptr<consumer_impl> what) {
+  if (what->recovering) co_return;
+  what->recovering = true;
+  for (unsigned attempt = 0; !what->ended && !what->attached; ++attempt) {
+    if (!co_await sleep(c->loop_, ctx, c->connection_->backoff(attempt))) break;
+    if (!co_await wait_ready(c, ctx)) break;
+    if (what->ended || what->attached) break;
+    const auto attached = co_await attach_consumer(c, ctx, what);
+    if (attached)
+      c->connection_->emit(connection_event::kind::consumer_recovered, what->options.queue);
+    else if (ctx.check(c->loop_.now()) && !what->ended)
+      c->connection_->emit(connection_event::kind::recovery_failed, what->options.queue, attached.error());
+  }
+  what->recovering = false;
+}
+
+void channel_impl::on_cancelled(const std::string& tag) {
+  const auto at = std::ranges::find(consumers_, tag, [](const auto& each) -> const std::string& { return each->tag; });
+  if (at == consumers_.end()) return;
+  const auto what = *at;
+  what->attached = false;
+  connection_->emit(connection_event::kind::consumer_cancelled, what->options.queue);
+  connection_->spawn(recover_consumer(what->owner, connection_->life_context(), what));
+}
+
+void channel_impl::on_delivery(sansio::content c, const basic_deliver& how) {
+  const auto at =
+      std::ranges::find(consumers_, how.consumer_tag, [](const auto& each) -> const std::string& { return each->tag; });
+  const bool automatic = how.consumer_tag.starts_with(automatic_prefix);
+  if (at == consumers_.end()) {  // it was on its way when the consumer was given up
+    if (!automatic) send_quietly(basic_nack{.delivery_tag = how.delivery_tag, .requeue = true});
+    return;
+  }
+  auto exchange = how.exchange, routing_key = how.routing_key;
+  auto d = make_delivery(std::move(c), exchange, routing_key, how.redelivered, automatic ? 0 : how.delivery_tag,
+                         generation_);
+  d.consumer_tag = how.consumer_tag;
+  connection_->arrived_unread(d.message.body.size());
+  auto& of = **at;
+  of.waiting.push_back(std::move(d));
+  of.arrived.set();
+}
+
+task<result<delivery>> channel_impl::next(self c, context ctx, std::shared_ptr<consumer_impl> of) {
+  for (;;) {
+    if (auto taken = c->try_next(*of)) co_return *std::move(taken);
+    if (of->ended) co_return fail(*of->ended);
+    of->arrived.reset();
+    WEFT_CO_TRY_VOID(co_await of->arrived.wait(ctx));
+  }
+}
+
+std::optional<delivery> channel_impl::try_next(consumer_impl& of) {
+  if (of.waiting.empty()) return std::nullopt;
+  std::optional<delivery> taken{std::move(of.waiting.front())};
+  of.waiting.pop_front();
+  connection_->taken(taken->message.body.size());
+  return taken;
+}
+
+task<result<>> channel_impl::cancel(self c, context ctx, std::shared_ptr<consumer_impl> what) {
+  result<> outcome;
+  if (what->attached && c->state_ == state::ready) {
+    what->attached = false;
+    const auto done = co_await call_now(c, ctx, basic_cancel{.consumer_tag = what->tag});
+    if (!done) outcome = fail(done.error());
+  }
+  c->drop(*what);
+  co_return outcome;
+}
+
+void channel_impl::drop(consumer_impl& what) noexcept {
+  if (what.attached) send_quietly(basic_cancel{.consumer_tag = what.tag, .no_wait = true});
+  what.attached = false;
+  for (const auto& d : what.waiting) {
+    connection_->taken(d.message.body.size());
+    if (d.tag != 0 && d.generation == generation_) send_quietly(basic_nack{.delivery_tag = d.tag, .requeue = true});
+  }
+  what.waiting.clear();
+  if (!what.ended) what.ended = error{errc::failed_precondition, "the consumer was cancelled"};
+  what.arrived.set();
+  std::erase_if(consumers_, [&](const auto& each) { return each.get() == &what; });
+}
+
+task<result<std::optional<delivery>>> channel_impl::get(self c, context ctx, std::string queue, acknowledgement how) {
+  const bool automatic = how == acknowledgement::automatic;
+  WEFT_CO_TRY(auto event, co_await call(c, ctx, basic_get{.queue = std::move(queue), .no_ack = automatic}));
+  auto* got = std::get_if<sansio::channel_got>(&event);
+  if (got == nullptr) co_return std::nullopt;
+  auto answer = std::get<basic_get_ok>(std::move(got->answer.how));
+  co_return make_delivery(std::move(got->answer), answer.exchange, answer.routing_key, answer.redelivered,
+                          automatic ? 0 : answer.delivery_tag, c->generation_);
+}
+
+acknowledged channel_impl::settle(const delivery& d, const method& how) {
+  if (d.tag == 0) return acknowledged::sent;  // the broker did it
+  if (d.generation != generation_ || protocol_.current() != sansio::channel_protocol::state::open ||
+      !connection_->connected())
+    return acknowledged::stale;
+  send_quietly(how);
+  return acknowledged::sent;
+}
+
+}  // namespace weft::amqp
