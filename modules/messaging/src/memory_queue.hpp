@@ -30,7 +30,7 @@ struct memory_entry {
   std::uint32_t slot = 0;
   steady_time due{}, expires = steady_time::max();
   class memory_list* holder = nullptr;  // while in flight: what its consumer holds
-  memory_lane* lane = nullptr;  // of its key, once it has arrived there
+  memory_lane* lane = nullptr;          // of its key, once it has arrived there
   std::vector<failure> failures;
   memory_entry *next = nullptr, *previous = nullptr;
 };
