@@ -5,6 +5,7 @@
 
 #include <spawn.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include <csignal>
 #include <string>
 #include <vector>
@@ -37,6 +38,10 @@ class server_process {
   [[nodiscard]] bool ended() noexcept {
     if (pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
     return pid_ <= 0;
+  }
+  void wait() noexcept {
+    if (pid_ > 0) waitpid(pid_, nullptr, 0);
+    pid_ = -1;
   }
   void end(int signal) noexcept {
     if (pid_ <= 0) return;
