@@ -94,15 +94,19 @@ class loader {
         problems_.push_back({"", "", text.error()});
         continue;
       }
-      auto tree = parse_yaml(*text, file);
-      if (!tree)
-        problems_.push_back(std::move(tree).error());
-      else if (tree->is == config_node::kind::map || tree->is == config_node::kind::null)
-        lay_over(state_->raw, *std::move(tree));
-      else
-        problems_.push_back(
-            {tree->place.to_string(), "", "expected settings, as in \"http:\", at the top of the file"});
+      read_yaml(file, *text);
     }
+    for (const auto& [name, text] : state_->sources.texts) read_yaml(name, text);
+  }
+
+  void read_yaml(const std::string& name, std::string_view text) {
+    auto tree = parse_yaml(text, name);
+    if (!tree)
+      problems_.push_back(std::move(tree).error());
+    else if (tree->is == config_node::kind::map || tree->is == config_node::kind::null)
+      lay_over(state_->raw, *std::move(tree));
+    else
+      problems_.push_back({tree->place.to_string(), "", "expected settings, as in \"http:\", at the top"});
   }
 
   // The decoder stops at the first failure. It is noted, what caused it is taken out, and the rest decoded again.

@@ -1,5 +1,6 @@
 // What people read: the effective configuration as YAML, the help, and what a reload changed.
 #include "config_overrides.hpp"
+#include "config_reference.hpp"
 #include "config_state.hpp"
 
 #include <weft/service/secret.hpp>
@@ -28,6 +29,16 @@ std::string scalar_text(const json::value& v) {
   return json::serialize(v);
 }
 
+// With texts that look like references made to be read as they are.
+json::value escaped(json::value v) {
+  if (v.is_string()) return json::value(escape_reference({v.get_string().data(), v.get_string().size()}));
+  if (v.is_array())
+    for (auto& item : v.get_array()) item = escaped(std::move(item));
+  if (v.is_object())
+    for (auto& [key, item] : v.get_object()) item = escaped(std::move(item));
+  return v;
+}
+
 class yaml_printer {
  public:
   explicit yaml_printer(const config_node& raw) : raw_{raw} {}
@@ -47,7 +58,7 @@ class yaml_printer {
         out_ += "\n";
         members(value.get_object(), indent + 2);
       } else {
-        out_ += " " + scalar_text(value) + place() + "\n";
+        out_ += " " + scalar_text(escaped(value)) + place() + "\n";
       }
       steps_.pop_back();
     }

@@ -27,7 +27,13 @@ std::expected<std::string, std::string> look_up(std::string_view reference, cons
     while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
     return text;
   }
-  return std::unexpected{"a reference is ${env:NAME} or ${file:PATH}; write $${ for a plain ${"};
+  return std::unexpected{"a reference is ${env:NAME} or ${file:PATH}; write $${...} for a plain ${...}"};
+}
+
+// How many dollar signs begin "${...}", "$${...}"; 0 for any other text.
+std::size_t dollars_of(std::string_view text) {
+  const auto dollars = text.find_first_not_of('$');
+  return dollars != text.npos && text[dollars] == '{' && text.ends_with('}') ? dollars : 0;
 }
 
 class resolver {
@@ -46,11 +52,12 @@ class resolver {
 
  private:
   void resolve_scalar(config_node& node) {
-    if (node.text.starts_with("$${")) {
+    const auto dollars = dollars_of(node.text);
+    if (dollars == 0) return;
+    if (dollars > 1) {
       node.text.erase(0, 1);
       return;
     }
-    if (!node.text.starts_with("${") || !node.text.ends_with('}')) return;
     auto value = look_up(std::string_view{node.text}.substr(2, node.text.size() - 3), sources_);
     if (!value) {
       problems_.push_back({node.place.to_string(), join_path(root_, steps_), std::move(value).error()});
@@ -82,6 +89,11 @@ std::expected<std::string, std::string> read_text_file(const std::string& path, 
     if (text.size() > max_bytes) return std::unexpected{path + ": larger than " + std::to_string(max_bytes) + " bytes"};
   }
   if (std::ferror(file.get()) != 0) return problem();
+  return text;
+}
+
+std::string escape_reference(std::string text) {
+  if (dollars_of(text) > 0) text.insert(0, 1, '$');
   return text;
 }
 

@@ -118,6 +118,8 @@ class tree_builder final : public YAML::EventHandler {
     charge(mark, 1);
     if (!awaits_key()) return add(std::move(node), anchor);
     if (node.is != config_node::kind::scalar) refuse(mark, "a key must be text");
+    if (node.text.size() > limits_.max_key_bytes)
+      refuse(mark, "a key is longer than " + std::to_string(limits_.max_key_bytes) + " bytes");
     auto& in = levels_.back();
     if (in.node.find(node.text) != nullptr) refuse(mark, "the key \"" + node.text + "\" appears twice");
     in.key = node.text;
@@ -148,6 +150,36 @@ class tree_builder final : public YAML::EventHandler {
   std::size_t nodes_ = 0;
 };
 
+// The length of the character that begins here (RFC 3629), 0 if none does.
+std::size_t character_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const auto first = byte(0);
+  if (first < 0x80) return 1;
+  const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  const bool overlong = (first == 0xE0 && byte(1) < 0xA0) || (first == 0xF0 && byte(1) < 0x90);
+  const bool beyond = (first == 0xED && byte(1) > 0x9F) || (first == 0xF4 && byte(1) > 0x8F);
+  return overlong || beyond ? 0 : length;
+}
+
+// The parser would replace them silently.
+std::optional<config_place> find_invalid_utf8(std::string_view text, const std::shared_ptr<const std::string>& name) {
+  config_place at{name, 1, 1};
+  while (!text.empty()) {
+    const auto length = character_length(text);
+    if (length == 0) return at;
+    ++at.column;
+    if (text[0] == '\n') {
+      ++at.line;
+      at.column = 1;
+    }
+    text.remove_prefix(length);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::expected<config_node, config_problem> parse_yaml(std::string_view text, std::string_view source,
@@ -155,6 +187,8 @@ std::expected<config_node, config_problem> parse_yaml(std::string_view text, std
   const auto name = std::make_shared<const std::string>(source);
   if (text.size() > limits.max_bytes)
     return std::unexpected{config_problem{*name, "", "larger than " + std::to_string(limits.max_bytes) + " bytes"}};
+  if (const auto invalid = find_invalid_utf8(text, name))
+    return std::unexpected{config_problem{invalid->to_string(), "", "not UTF-8"}};
   tree_builder builder{name, limits};
   try {
     text_stream buffer{text};

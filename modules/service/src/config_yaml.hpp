@@ -12,6 +12,7 @@ namespace weft::service::detail {
 struct yaml_limits {
   std::size_t max_bytes = 1 << 20;
   std::size_t max_depth = 32;
+  std::size_t max_key_bytes = 200;
   std::size_t max_nodes = 20'000;  // aliases count as what they stand for
 };
 

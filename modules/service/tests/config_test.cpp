@@ -222,8 +222,9 @@ TEST_F(config, what_is_not_wanted_of_yaml_is_refused_with_its_place) {
   EXPECT_EQ(
       problems("a: &x {b: 1}\nhttp: {<<: *x}\n"),
       "market.yaml:2:8: merge keys are not read; repeat the fields, or lay a second file over this one with --config");
+  EXPECT_EQ(problems("log: info\n\xC3\xA4\xFF: 1"), "market.yaml:2:2: not UTF-8");
   EXPECT_EQ(problems("[a]: 1"), "market.yaml:1:1: a key must be text");
-  EXPECT_EQ(problems("- a"), "market.yaml:1:1: expected settings, as in \"http:\", at the top of the file");
+  EXPECT_EQ(problems("- a"), "market.yaml:1:1: expected settings, as in \"http:\", at the top");
   EXPECT_TRUE(problems("http: {port: 1").starts_with("market.yaml:1:")) << problems("http: {port: 1");
   EXPECT_EQ(problems("x: &a [*a]"), "market.yaml:1:8: the alias stands within what it refers to");
 }

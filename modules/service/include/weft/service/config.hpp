@@ -39,7 +39,8 @@ namespace weft::service {
 
 // Where values come from besides the struct.
 struct config_sources {
-  std::vector<std::string> files;  // YAML, the later one wins; "-" is not special
+  std::vector<std::string> files;                          // YAML, the later one wins
+  std::vector<std::pair<std::string, std::string>> texts;  // YAML that is no file, by a name; wins over files
   std::string environment_prefix = "WEFT_";
   std::vector<std::pair<std::string, std::string>> environment;  // all of it; references look here as well
   std::vector<std::string> arguments;                            // without the program's name
