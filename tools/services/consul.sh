@@ -6,7 +6,7 @@
 consul_port=${WEFT_CONSUL_PORT:-18500}
 start_deadline=30
 
-service_packages() { echo services; }
+service_packages() { printf "%s\n" services test; }
 
 service_about() { echo "HTTP API at http://127.0.0.1:$consul_port, dev mode"; }
 
