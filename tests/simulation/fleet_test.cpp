@@ -1,0 +1,82 @@
+// A fleet under everything at once keeps its promises, under each seed; and without a retry budget and a breaker it
+// does not, so that the check is known to see a storm.
+#include "fleet_scenario.hpp"
+
+#include <gtest/gtest.h>
+
+#include <iostream>
+#include <mutex>
+
+namespace fleet {
+namespace {
+
+using namespace weft;
+using namespace weft::testkit;
+
+// Of all seeds together; they run on two threads.
+class totals {
+ public:
+  void add(const run_summary& s) {
+    const std::lock_guard guard{lock_};
+    sum_.offered += s.offered, sum_.sent += s.sent, sum_.arrived += s.arrived;
+    sum_.succeeded += s.succeeded, sum_.retries += s.retries;
+    worst_ = std::max(worst_, s.amplification());
+    storms_ += s.is_storm() ? 1 : 0;
+  }
+  [[nodiscard]] const run_summary& sum() const { return sum_; }
+  [[nodiscard]] double worst() const { return worst_; }
+  [[nodiscard]] std::uint64_t storms() const { return storms_; }
+
+  friend std::ostream& operator<<(std::ostream& out, const totals& t) {
+    return out << t.sum_.offered << " calls offered, " << t.sum_.sent << " sent, " << t.sum_.succeeded << " succeeded; "
+               << t.sum_.arrived << " requests reached instances, " << t.sum_.retries
+               << " retries; requests for a call sent: " << t.sum_.amplification() << ", at most " << t.worst_
+               << "; storms: " << t.storms_ << "\n";
+  }
+
+ private:
+  std::mutex lock_;
+  run_summary sum_;
+  double worst_ = 0;
+  std::uint64_t storms_ = 0;
+};
+
+TEST(Fleet, KeepsItsPromises) {
+  totals all;
+  const auto report = explore({.name = "Fleet.KeepsItsPromises", .seeds = 600, .threads = 2},
+                              [&](simulation& sim) { all.add(run_fleet(sim, protection::full)); });
+  EXPECT_TRUE(report.passed()) << report;
+  std::cout << report << all;
+}
+
+TEST(Fleet, ABudgetAloneHoldsRetriesBack) {
+  totals all;
+  const auto report = explore({.name = "Fleet.ABudgetAloneHoldsRetriesBack", .seeds = 150, .threads = 2},
+                              [&](simulation& sim) { all.add(run_fleet(sim, protection::budget_alone)); });
+  EXPECT_TRUE(report.passed()) << report;
+  std::cout << report << all;
+}
+
+TEST(Fleet, StormsWithoutBudgetAndBreaker) {
+  totals all;
+  const auto report = explore({.name = "Fleet.StormsWithoutBudgetAndBreaker", .seeds = 100, .threads = 2},
+                              [&](simulation& sim) { all.add(run_fleet(sim, protection::none)); });
+  EXPECT_TRUE(report.passed()) << report;
+  if (report.seeds_run >= 100) {
+    EXPECT_GT(all.sum().amplification(), 1.2) << all;
+    EXPECT_GT(all.worst(), 1.6) << all;
+    EXPECT_GT(all.storms(), report.seeds_run / 4) << all;
+  }
+  std::cout << report << all;
+}
+
+TEST(Fleet, NoticesABreakerThatStaysOpen) {
+  const auto report = explore({.name = "Fleet.NoticesABreakerThatStaysOpen", .seeds = 50},
+                              [](simulation& sim) { run_fleet(sim, protection::wedged_breaker); });
+  ASSERT_EQ(report.failures.size(), 1u) << report;
+  EXPECT_TRUE(report.failures.front().replayed_exactly) << report;
+  EXPECT_NE(report.failures.front().message.find("breaker open"), std::string::npos) << report;
+}
+
+}  // namespace
+}  // namespace fleet
