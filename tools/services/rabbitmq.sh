@@ -1,11 +1,12 @@
 # shellcheck shell=bash disable=SC2034,SC2154  # `folder`, `command` and the deadlines belong to tools/dev/services.sh.
 # RabbitMQ 3.10 as node weft@localhost, on loopback only, with the plugins management and consistent hash exchange.
-#   amqp://weft:weft@127.0.0.1:35672/        amqps on 35671, certified by <folder>/ca.pem (also for client certificates)
-#   http://127.0.0.1:35673                   management, the same user
-#   WEFT_RABBITMQ_PORT   another port for AMQP: the others follow it as above (35671 is one below, 35673 one above,
-#                        35674 Erlang's distribution, 35675 its port mapper)
+#   amqp://weft:weft@127.0.0.1:24672/        amqps on 24671, certified by <folder>/ca.pem (also for client certificates)
+#   http://127.0.0.1:24673                   management, the same user
+#   WEFT_RABBITMQ_PORT   another port for AMQP: the others follow it as above (24671 is one below, 24673 one above,
+#                        24674 Erlang's distribution, 24675 its port mapper)
 # rabbitmqctl and rabbitmq-diagnostics: bash <folder>/ctl <command>..., bash <folder>/diagnostics <command>...
-rabbitmq_port=${WEFT_RABBITMQ_PORT:-35672}
+# Below the ports that the kernel hands out for outgoing connections, which a listener would now and then find in use.
+rabbitmq_port=${WEFT_RABBITMQ_PORT:-24672}
 start_deadline=90
 stop_deadline=30
 
@@ -42,6 +43,7 @@ rabbitmq_environment() {
     "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1}'" \
     "RABBITMQ_CTL_DIST_PORT_MIN=$((rabbitmq_port + 4))" \
     "RABBITMQ_CTL_DIST_PORT_MAX=$((rabbitmq_port + 24))" \
+    "ERL_CRASH_DUMP=$root/erl_crash.dump" \
     "ERL_EPMD_ADDRESS=127.0.0.1" \
     "ERL_EPMD_PORT=$((rabbitmq_port + 3))"
 }
