@@ -135,29 +135,38 @@ void simulated_disk::synced(inode& node, std::uint64_t changes) {
   }
 }
 
-task<result<std::unique_ptr<file>>> simulated_disk::open(std::string name, open_mode mode) {
-  WEFT_CO_TRY_VOID(check_name(name));
-  co_await busy(options_.write_latency);
+result<simulated_disk::inode_ref> simulated_disk::open_now(const std::string& name, open_mode mode) {
   auto found = live_.find(name);
   if (found == live_.end()) {
-    if (mode == open_mode::existing) co_return no_file(name);
+    if (mode == open_mode::existing) return no_file(name);
     found = live_.emplace(name, std::make_shared<inode>()).first;
     unsynced_.push_back({.name = name, .now = found->second});
     ++directory_changes_;
   }
-  co_return std::make_unique<simulated_file>(*this, found->second, name);
+  return found->second;
+}
+
+result<> simulated_disk::remove_now(const std::string& name) {
+  const auto found = live_.find(name);
+  if (found == live_.end()) return no_file(name);
+  unlink(*found->second);
+  live_.erase(found);
+  unsynced_.push_back({.name = name});
+  ++directory_changes_;
+  return {};
+}
+
+task<result<std::unique_ptr<file>>> simulated_disk::open(std::string name, open_mode mode) {
+  WEFT_CO_TRY_VOID(check_name(name));
+  co_await busy(options_.write_latency);
+  WEFT_CO_TRY(auto node, open_now(name, mode));
+  co_return std::make_unique<simulated_file>(*this, std::move(node), name);
 }
 
 task<result<>> simulated_disk::remove(std::string name) {
   WEFT_CO_TRY_VOID(check_name(name));
   co_await busy(options_.write_latency);
-  const auto found = live_.find(name);
-  if (found == live_.end()) co_return no_file(name);
-  unlink(*found->second);
-  live_.erase(found);
-  unsynced_.push_back({.name = name});
-  ++directory_changes_;
-  co_return result<>{};
+  co_return remove_now(name);
 }
 
 task<result<>> simulated_disk::rename(std::string from, std::string to) {
@@ -184,13 +193,17 @@ task<result<std::vector<std::string>>> simulated_disk::list() {
 task<result<>> simulated_disk::sync_directory() {
   const auto changes = directory_changes_;
   co_await busy(options_.sync_latency);
+  co_return sync_directory_now(changes);
+}
+
+result<> simulated_disk::sync_directory_now(std::uint64_t changes) {
   if (options_.sync_failure > 0 && random_.chance(options_.sync_failure))
-    co_return fail(errc::data_loss, "the device failed to write");
+    return fail(errc::data_loss, "the device failed to write");
   while (!unsynced_.empty() && directory_changes_ - unsynced_.size() < changes) {
     apply(durable_, unsynced_.front());
     unsynced_.pop_front();
   }
-  co_return result<>{};
+  return {};
 }
 
 // Of the changes that were not synced some of the first may have reached the disk, and a part of the next: its

@@ -1,5 +1,7 @@
 #pragma once
 // A disk that remembers what was synced.
+#include "simulated_blocking_disk.hpp"
+
 #include <weft/runtime/disk.hpp>
 #include <weft/runtime/loop.hpp>
 #include <weft/testkit/disk_options.hpp>
@@ -28,9 +30,12 @@ class simulated_disk final : public disk {
   // The power goes: what was not synced is lost, or partly.
   void lose_power();
   void set_options(const disk_options& options) noexcept { options_ = options; }
+  [[nodiscard]] simulated_blocking_disk& blocking() noexcept { return blocking_; }
 
  private:
   friend class simulated_file;
+  friend class simulated_blocking_disk;
+  friend class simulated_blocking_file;
   struct change {
     std::uint64_t offset = 0;  // a write
     std::string data;
@@ -52,6 +57,9 @@ class simulated_disk final : public disk {
 
   static void apply(std::string& content, const change& c, std::size_t bytes);
   static void apply(std::map<std::string, inode_ref>& names, const directory_change& c);
+  result<inode_ref> open_now(const std::string& name, open_mode mode);
+  result<> remove_now(const std::string& name);
+  result<> sync_directory_now(std::uint64_t changes);
   result<> write(inode& node, std::uint64_t offset, std::string data);
   result<> truncate(inode& node, std::uint64_t size);
   void synced(inode& node, std::uint64_t changes);
@@ -69,6 +77,7 @@ class simulated_disk final : public disk {
   std::deque<directory_change> unsynced_;
   std::uint64_t directory_changes_ = 0;
   std::uint64_t used_ = 0;
+  simulated_blocking_disk blocking_{*this};
 };
 
 }  // namespace weft::testkit

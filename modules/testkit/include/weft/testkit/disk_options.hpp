@@ -17,6 +17,9 @@ struct disk_options {
   // that the next sync succeeds without it.
   double sync_failure = 0;
   double keep_unsynced = 0.5;  // that a power loss keeps some of what was not synced
+  // That the power goes in the middle of a write or a sync of host::blocking_disk(). Its calls take no virtual time, so
+  // no other crash can fall among them.
+  double power_loss_in_call = 0;
 };
 
 }  // namespace weft::testkit

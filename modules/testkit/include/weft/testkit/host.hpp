@@ -6,6 +6,7 @@
 //     a.on_boot([&](host& h) { return serve(h.loop(), h.disk()); });
 //     a.crash();                       // every frame of the program is destroyed; peers hear nothing
 //     a.restart();                     // the program starts again, on what the disk kept
+#include <weft/runtime/blocking_disk.hpp>
 #include <weft/runtime/disk.hpp>
 #include <weft/runtime/loop.hpp>
 #include <weft/testkit/faults.hpp>
@@ -31,6 +32,9 @@ class host {
   // The same object through every restart. post() only from the simulation's own thread.
   [[nodiscard]] weft::loop& loop() noexcept;
   [[nodiscard]] weft::disk& disk() noexcept;
+  // The same files for what blocks, such as SQLite. Its calls are done at once; after a crash, files that were open
+  // fail with errc::unavailable and change nothing any more.
+  [[nodiscard]] weft::blocking_disk& blocking_disk() noexcept;
   [[nodiscard]] testkit::simulation& simulation() noexcept;
 
   // Runs now, and after each restart. The function is kept as long as the host; what it returns is destroyed by a

@@ -1,0 +1,47 @@
+#pragma once
+// A transaction as one call, run again when it conflicts with another.
+//
+//     auto left = co_await storage::transact(db, ctx, [](storage::transaction& tx, context c) -> task<result<int>> {
+//       WEFT_CO_TRY(const auto found, co_await tx.query(c, "SELECT amount FROM accounts WHERE id = 'a' FOR UPDATE"));
+//       ...
+//       co_return amount;
+//     });
+//
+// The work runs once for each try, so it may change nothing but the database. It commits when the work ends well, rolls
+// back when it gives an error. errc::aborted, of the work or of the commit, means another try, after a growing pause.
+#include <weft/runtime/sleep.hpp>
+#include <weft/storage/database.hpp>
+
+#include <chrono>
+#include <utility>
+
+namespace weft::storage {
+
+struct transact_options {
+  transaction_options transaction = {};
+  unsigned tries = 5;
+  duration first_pause = std::chrono::milliseconds{5};  // doubled each time, the upper half of it drawn
+};
+
+template <class Work>
+auto transact(database& db, context ctx, Work work, transact_options options = {})
+    -> std::invoke_result_t<Work&, transaction&, context> {
+  auto pause = options.first_pause;
+  for (unsigned attempt = 1;; ++attempt) {
+    WEFT_CO_TRY(auto tx, co_await db.begin(ctx, options.transaction));
+    auto done = co_await work(tx, ctx);
+    if (done) {
+      auto committed = co_await tx.commit(ctx);
+      if (committed) co_return done;
+      done = fail(std::move(committed).error());
+    } else {
+      static_cast<void>(co_await tx.rollback(ctx));
+    }
+    if (done.error().code() != errc::aborted || attempt >= options.tries) co_return done;
+    const auto drawn = pause / 2 + duration{db.owner().random().between(0, (pause / 2).count())};
+    if (!co_await sleep(db.owner(), ctx, drawn)) co_return done;
+    pause *= 2;
+  }
+}
+
+}  // namespace weft::storage

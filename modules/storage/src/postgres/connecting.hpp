@@ -1,0 +1,40 @@
+#pragma once
+// From a URL to a connection that is ready, without blocking the loop.
+#include <weft/storage/postgres.hpp>
+
+#include <libpq-fe.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace weft::storage {
+
+struct finish_connection {
+  void operator()(PGconn* c) const noexcept { PQfinish(c); }
+};
+using pg_handle = std::unique_ptr<PGconn, finish_connection>;
+
+struct pg_host {
+  std::string name;  // "/folder" for a Unix socket, empty for libpq's default
+  std::string address;
+  std::string port;
+};
+
+// What the URL and the environment say; nothing in it may be logged.
+struct pg_target {
+  std::vector<std::pair<std::string, std::string>> settings;  // without the hosts
+  std::vector<pg_host> hosts;
+  [[nodiscard]] std::string describe() const;  // for error messages: hosts and database
+};
+
+// errc::invalid_argument without any of the URL's text.
+result<pg_target> parse_target(const postgres_options& options);
+// The hosts in order, each at every address it has; the last failure when none takes the connection.
+task<result<pg_handle>> connect_to(loop& l, context ctx, pg_target target);
+
+// Awaits the descriptor, until the context ends.
+task<result<>> ready(loop& l, context ctx, watched_descriptor& descriptor, io_direction direction);
+
+}  // namespace weft::storage

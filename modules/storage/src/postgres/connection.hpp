@@ -1,0 +1,115 @@
+#pragma once
+// One connection in pipeline mode: units of statements go out as they come and are answered in order; an error skips
+// the rest of its unit and nothing else.
+#include "connecting.hpp"
+
+#include <weft/runtime/sync.hpp>
+#include <weft/runtime/task_group.hpp>
+
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weft::storage {
+
+// Statements up to a synchronisation point.
+struct pg_unit {
+  // What the loss of the connection means once the unit has been sent.
+  enum class loss : std::uint8_t { harmless, unknown_outcome };
+
+  explicit pg_unit(loop& l) : done{l} {}
+  std::string begin;  // sent first when it is not empty
+  std::vector<statement> batch;
+  loss when_lost = loss::harmless;
+
+  std::vector<rows> results;
+  std::string last_tag;  // of the last command: "COMMIT", "ROLLBACK", "INSERT 0 1"
+  result<> outcome;
+  bool finished = false;
+  bool cancelled = false;
+  event done;
+};
+using pg_unit_ref = std::shared_ptr<pg_unit>;
+
+class pg_connection final : public std::enable_shared_from_this<pg_connection> {
+ public:
+  pg_connection(loop& l, pg_handle handle, const postgres_options& options, std::string peer);
+  ~pg_connection();
+  pg_connection(const pg_connection&) = delete;
+  pg_connection& operator=(const pg_connection&) = delete;
+
+  // Starts what reads and writes in the group. `on_broken` is called once, when the connection is of no more use.
+  result<> start(task_group& group, std::function<void()> on_broken);
+  // Sends it; `done` is set when the server has answered up to the synchronisation point.
+  void send(const pg_unit_ref& unit);
+  // Awaits its end. When the context ends first the server is asked to cancel it, if it is `cancellable`, and has
+  // `cancel_grace` for an answer; then the connection is given up.
+  enum class ending : std::uint8_t { cancellable, must_end };
+  task<result<>> finish(context ctx, pg_unit_ref unit, ending how);
+  // The same for one whose awaiter is gone.
+  void abandon(const pg_unit_ref& unit);
+  // Until it may carry another caller: everything answered, cancels delivered, no transaction open.
+  task<void> settle();
+  // Whether settle() has anything to do.
+  [[nodiscard]] bool settled() const noexcept;
+
+  [[nodiscard]] bool broken() const noexcept { return broken_; }
+  void break_with(const error& why);
+
+  std::function<void(std::string_view channel, std::string_view payload)> on_notification;
+  [[nodiscard]] std::string quoted(const std::string& identifier) const;
+
+ private:
+  enum class kind : std::uint8_t { prepare, execute, begin, sync };
+  struct step {
+    pg_unit_ref unit;
+    kind what;
+    std::size_t index = 0;   // of the statement
+    std::string prepared{};  // the name it is, or is to be, prepared under
+  };
+  struct prepared {
+    std::string name;
+    bool ready = false;
+    std::list<std::string>::iterator age;
+  };
+
+  static task<void> read_on(std::shared_ptr<pg_connection> self);
+  static task<void> write_on(std::shared_ptr<pg_connection> self);
+  static void receive_notice(void* self, const PGresult* notice);
+
+  bool send_prepares(const pg_unit_ref& unit, std::vector<std::string>& names);
+  bool send_execute(const pg_unit_ref& unit, std::size_t index, const std::string& name);
+  bool send_control(const std::string& sql);
+  bool sync(const pg_unit_ref& unit, bool last);
+  void make_room(const pg_unit_ref& unit);
+  void flush();
+  void take_results();
+  void take(step& current, const PGresult* r);
+  void failed(step& current, const PGresult* r);
+  void store(step& current, const PGresult* r);
+  void end(pg_unit& unit);
+  void cancel(const pg_unit_ref& unit);
+  [[nodiscard]] error lost(const pg_unit& unit, const error& why) const;
+
+  loop& loop_;
+  pg_handle handle_;
+  std::unique_ptr<watched_descriptor> watched_;
+  const postgres_options& options_;
+  std::string peer_;
+  std::function<void()> on_broken_;
+  event flush_needed_, progress_;
+  std::deque<step> in_flight_;
+  std::map<std::string, prepared, std::less<>> prepared_;  // by types and text
+  std::list<std::string> ages_;
+  std::uint64_t next_name_ = 0;
+  bool broken_ = false;
+  bool fence_needed_ = false;  // a cancel may still hit what comes next
+  std::size_t cancels_ = 0;    // under way
+};
+
+}  // namespace weft::storage

@@ -1,0 +1,182 @@
+#include "pool.hpp"
+
+#include <weft/runtime/sleep.hpp>
+
+#include <algorithm>
+
+namespace weft::storage {
+
+namespace {
+error closed() { return error{errc::failed_precondition, "the database is closed"}.as_unprocessed(); }
+}  // namespace
+
+void pg_lease::give_back() noexcept {
+  if (connection_) std::exchange(pool_, nullptr)->give_back(std::exchange(connection_, nullptr));
+}
+
+pg_pool::pg_pool(loop& l, postgres_options options, pg_target target)
+    : loop_{l},
+      options_{std::move(options)},
+      target_{std::move(target)},
+      tasks_{std::make_unique<task_group>(l)},
+      back_{l} {}
+
+postgres_database::figures pg_pool::statistics() const noexcept {
+  auto now = figures_;
+  now.open = all_.size();
+  now.idle = idle_.size();
+  now.waiting = waiting_.size();
+  return now;
+}
+
+// Doubling from 50 ms, with the upper half drawn, so that many clients do not come back at once.
+duration pg_pool::pause(unsigned failures) {
+  using namespace std::chrono_literals;
+  const duration full = std::min<duration>(options_.longest_pause, duration{50ms} * (1LL << std::min(failures, 16U)));
+  return full / 2 + duration{loop_.random().between(0, (full / 2).count())};
+}
+
+// ---- lending
+// ----------------------------------------------------------------------------------------------------------
+
+task<result<pg_lease>> pg_pool::acquire(context ctx) {
+  const auto self = shared_from_this();
+  if (auto alive = ctx.check(loop_.now()); !alive) co_return fail(alive.error().as_unprocessed());
+  if (closed_) co_return fail(closed());
+  if (!idle_.empty()) {
+    auto c = std::move(idle_.back());  // the one that is warm
+    idle_.pop_back();
+    co_return pg_lease{self, std::move(c)};
+  }
+  if (waiting_.size() >= options_.queue)
+    co_return fail(error{errc::resource_exhausted, "too many wait for a connection"}
+                       .with_remedy("more connections, or fewer callers at once")
+                       .as_unprocessed());
+  auto w = std::make_shared<waiter>(loop_);
+  waiting_.push_back(w);
+  struct leave {
+    pg_pool& pool;
+    waiter& w;
+    ~leave() {
+      w.gone = true;
+      if (w.granted) pool.give_back(std::exchange(w.granted, nullptr));
+    }
+  } on_exit{*this, *w};
+  connect_more();
+  if (auto waited = co_await w->done.wait(ctx); !waited && !w->finished)
+    co_return fail(waited.error().with_operation("waiting for a connection").as_unprocessed());
+  if (!w->outcome) co_return fail(w->outcome.error());
+  co_return pg_lease{self, std::exchange(w->granted, nullptr)};
+}
+
+pg_pool::waiter_ref pg_pool::next_waiter() {
+  while (!waiting_.empty()) {
+    auto w = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (!w->gone) return w;
+  }
+  return nullptr;
+}
+
+void pg_pool::give_back(std::shared_ptr<pg_connection> c) {
+  if (c->broken() || !tasks_) return;
+  if (c->settled()) return offer(std::move(c));
+  tasks_->spawn(tidy(shared_from_this(), std::move(c)));
+}
+
+task<void> pg_pool::tidy(std::shared_ptr<pg_pool> self, std::shared_ptr<pg_connection> c) {
+  co_await c->settle();
+  if (!c->broken()) self->offer(std::move(c));
+}
+
+void pg_pool::offer(std::shared_ptr<pg_connection> c) {
+  if (auto w = next_waiter()) {
+    w->granted = std::move(c);
+    w->finished = true;
+    w->done.set();
+    return;
+  }
+  idle_.push_back(std::move(c));
+  back_.pulse();
+}
+
+void pg_pool::lost(const pg_connection* c) {
+  const auto same = [c](const auto& each) { return each.get() == c; };
+  std::erase_if(idle_, same);
+  std::erase_if(all_, same);
+  ++figures_.broken;
+  back_.pulse();
+  connect_more();
+}
+
+// ---- connecting
+// -------------------------------------------------------------------------------------------------------
+
+void pg_pool::connect_more() {
+  while (!closed_ && connecting_ < waiting_.size() && all_.size() + connecting_ < options_.connections) {
+    ++connecting_;
+    tasks_->spawn(open_one(shared_from_this()));
+  }
+}
+
+task<result<std::shared_ptr<pg_connection>>> pg_pool::connect(context ctx, std::function<void()> on_broken) {
+  const auto self = shared_from_this();
+  WEFT_CO_TRY(auto handle, co_await connect_to(loop_, ctx.with_timeout(loop_, options_.connect_timeout), target_));
+  auto c = std::make_shared<pg_connection>(loop_, std::move(handle), options_, target_.describe());
+  WEFT_CO_TRY_VOID(c->start(*tasks_, std::move(on_broken)));
+  ++figures_.connected;
+  co_return c;
+}
+
+task<void> pg_pool::open_one(std::shared_ptr<pg_pool> self) {
+  auto ctx = self->tasks_->derive(context{});
+  result<std::shared_ptr<pg_connection>> made = fail(errc::cancelled, "the database was closed");
+  if (co_await sleep(self->loop_, ctx, self->try_again_)) {
+    // The connection knows its own end, and the pool knows it by this.
+    auto where = std::make_shared<const pg_connection*>(nullptr);
+    made = co_await self->connect(ctx, [pool = self.get(), where] { pool->lost(*where); });
+    if (made) *where = made->get();
+  }
+  --self->connecting_;
+  if (made) {
+    self->failures_ = 0;
+    self->all_.push_back(*made);
+    self->offer(*std::move(made));
+    co_return;
+  }
+  self->try_again_ = self->loop_.now() + self->pause(self->failures_++);
+  // As long as others are open one of them will come back.
+  if (self->all_.empty()) self->fail_waiters(made.error());
+  self->connect_more();
+}
+
+void pg_pool::fail_waiters(const error& why) {
+  while (auto w = next_waiter()) {
+    w->outcome = fail(why);
+    w->finished = true;
+    w->done.set();
+  }
+}
+
+// ---- closing
+// ----------------------------------------------------------------------------------------------------------
+
+void pg_pool::refuse() {
+  closed_ = true;
+  fail_waiters(closed());
+}
+
+task<void> pg_pool::drain() {
+  const auto self = shared_from_this();
+  while (idle_.size() < all_.size() && co_await back_.wait(context{})) {
+  }
+  drop_all();
+}
+
+void pg_pool::drop_all() {
+  const auto doomed = std::exchange(tasks_, nullptr);  // whose frames may call back
+  idle_.clear();
+  all_.clear();
+}
+
+}  // namespace weft::storage
