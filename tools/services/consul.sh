@@ -11,7 +11,9 @@ service_packages() { printf "%s\n" services test; }
 service_about() { echo "HTTP API at http://127.0.0.1:$consul_port, dev mode"; }
 
 # A leader has been elected.
-service_answers() { curl -fsS --max-time 2 "http://127.0.0.1:$consul_port/v1/status/leader" 2>/dev/null | grep -q '[0-9]'; }
+service_answers() {
+  curl -fsS --max-time 2 "http://127.0.0.1:$consul_port/v1/status/leader" 2>/dev/null | grep -q '[0-9]'
+}
 
 service_command() {
   tests/peers/consul/build.sh || fail "consul: the agent could not be built" "see above"
