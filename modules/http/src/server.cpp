@@ -134,6 +134,15 @@ void server::start_draining() {
   for (auto* c = impl_->core.first; c != nullptr; c = c->next()) c->end_if_idle();
 }
 
+namespace {
+constexpr auto after_cut_off = std::chrono::seconds{1};
+
+task<void> joined(task_group& tasks, event& over) {
+  co_await tasks.join();
+  over.set();
+}
+}  // namespace
+
 task<void> server::drain(duration patience) {
   for (auto& l : impl_->listeners) l->close();
   co_await impl_->accepting.join();
@@ -146,8 +155,16 @@ task<void> server::drain(duration patience) {
     }
     server_core& core;
   } timer{impl_->core};
-  impl_->core.home.arm(timer, impl_->core.home.now() + patience);
-  co_await impl_->core.tasks.join();
+  auto& home = impl_->core.home;
+  home.arm(timer, home.now() + patience);
+  event over{home};
+  task_group joiner{home};
+  joiner.spawn(joined(impl_->core.tasks, over));
+  // A handler that does not heed its context is not waited for: its frame is destroyed with the server.
+  const auto ended = co_await over.wait(context{}.with_deadline(home.now() + patience + after_cut_off));
+  if (!ended && impl_->core.options.on_problem)
+    impl_->core.options.on_problem({}, std::to_string(impl_->core.tasks.size()) +
+                                           " connections did not end with their context; they are destroyed");
 }
 
 }  // namespace weft::http

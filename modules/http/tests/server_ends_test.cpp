@@ -203,6 +203,28 @@ VIRTUAL_TEST(Server, CutsOffWhatDoesNotEndWithinTheDrainsPatience) {
   EXPECT_EQ(s.server.stats().connections, 0U);
 }
 
+struct deaf {
+  loop& l;
+  int& waiting;
+  task<result<response>> operator()(request&) const {
+    ++waiting;
+    static_cast<void>(co_await weft::sleep(l, {}, 24h));  // whatever becomes of the request
+    co_return response{};
+  }
+};
+VIRTUAL_TEST(Server, DrainsEvenWhenAHandlerIgnoresItsContext) {
+  int waiting = 0;
+  std::string told;
+  served s{l, deaf{l, waiting}, {.on_problem = [&told](const request&, std::string_view what) { told = what; }}};
+  auto busy = co_await s.connect();
+  co_await busy.send(get("/busy"));
+  while (waiting == 0) co_await settle(l, 1ms);
+  const auto begin = l.now();
+  co_await s.server.drain(3s);
+  EXPECT_LT(l.now() - begin, 5s);
+  EXPECT_TRUE(told.contains("did not end with their context")) << told;
+}
+
 VIRTUAL_TEST(Server, AnswersWithCloseOnceDrainingHasBegun) {
   served s{l, echo_target};
   s.server.start_draining();

@@ -63,7 +63,8 @@ class server {
 
   // From now on answers carry `Connection: close`, and idle connections end. New ones are still accepted.
   void start_draining();
-  // Also stops accepting, waits until no connection is left, and after `patience` cuts off those that are.
+  // Also stops accepting, waits until no connection is left, and after `patience` cuts off those that are. A
+  // handler that ignores the end of its context is given a second more, and is destroyed with the server.
   task<void> drain(duration patience);
 
   [[nodiscard]] server_stats stats() const noexcept;
