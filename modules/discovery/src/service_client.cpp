@@ -138,7 +138,6 @@ task<result<http::response>> service_client::send(context ctx, http::request r, 
                  .replayable = !r.content.streamed() && r.content.buffered().size() <= self.options.replay_bytes};
   resilience::call_options options{.repeat = http::replay_of(r), .priority = call.priority, .record = call.record};
   auto answer = co_await self.guard->run(ctx, options,
-                                         // weft-style: closure outlives the coroutine
                                          [&self, &state](const context& attempt_ctx, resilience::attempt& a) {
                                            return self.attempt(attempt_ctx, a, state);
                                          });

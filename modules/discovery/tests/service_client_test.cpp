@@ -68,7 +68,6 @@ class fleet {
     co_return co_await f.answers[name](l, r);
   }
   static task<void> serve(fleet& f, testkit::host& me, std::string name) {
-    // weft-style: closure outlives the coroutine
     http::server server{me.loop(), [&f, &me, name](http::request& r) { return handle(f, me.loop(), name, r); }};
     EXPECT_TRUE(server.listen(me.address(80)));
     static_cast<void>(co_await sleep(me.loop(), {}, 24h));
