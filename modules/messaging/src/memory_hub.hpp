@@ -16,7 +16,7 @@ namespace weft::messaging {
 struct memory_sleeper {
   explicit memory_sleeper(loop& l) : home{l}, wake{l} {}
   loop& home;
-  event wake;
+  weft::event wake;
 };
 using memory_sleeper_ptr = std::shared_ptr<memory_sleeper>;
 

@@ -1,0 +1,265 @@
+#include "router_subscription.hpp"
+
+#include <weft/messaging/cloud_events.hpp>
+#include <weft/observe/correlation.hpp>
+#include <weft/runtime/sleep.hpp>
+
+namespace weft::messaging {
+
+namespace {
+constexpr auto fetch_pause = std::chrono::seconds{1};     // after the broker could not be asked
+constexpr auto refused_pause = std::chrono::seconds{30};  // after it refused a dead letter
+}  // namespace
+
+router_subscription::router_subscription(router& owner, std::string label, subscription what, std::uint32_t concurrency,
+                                         bool events, router::terminal call)
+    : owner_{owner},
+      loop_{owner.loop_},
+      label_{std::move(label)},
+      what_{std::move(what)},
+      concurrency_{concurrency},
+      events_{events},
+      call_{std::move(call)},
+      waiting_{loop_, 0} {
+  auto* metrics = owner.options_.metrics;
+  if (metrics == nullptr) return;
+  handled_ = metrics->add_counter("weft_messaging_handled_total", "Messages handled, by what became of them.",
+                                  {"group", "topic", "outcome"});
+  took_ = metrics->add_histogram("weft_messaging_handling_duration_seconds", "Time in the handler and its middleware.",
+                                 {"group", "topic"});
+  gauge_ =
+      metrics->add_gauge("weft_messaging_in_flight", "Messages that are being handled.", {"group"}).with({what_.group});
+}
+
+task<result<>> router_subscription::open(context ctx) {
+  chain_ = owner_.build(call_, what_.group);
+  auto made = co_await owner_.broker_.subscribe(std::move(ctx), what_);
+  if (!made) co_return fail(made.error().with_operation("subscribing to " + label_));
+  consumer_ = *std::move(made);
+  co_return result<>{};
+}
+
+void router_subscription::run(task_group& tasks, const context& ctx) {
+  const bool kept_in_order = what_.order == ordering::none || owner_.broker_.features().set.has(feature::ordered_retry);
+  if (concurrency_ == 1 && kept_in_order) return tasks.spawn(fetch_and_handle(ctx));
+  tasks.spawn(fetch(ctx));
+  for (std::uint32_t i = 0; i < concurrency_; ++i) tasks.spawn(handle_waiting(ctx));
+}
+
+task<void> router_subscription::stop(context ctx) {
+  stopping_ = true;
+  if (!consumer_) co_return;
+  if (const auto stopped = co_await consumer_->stop(std::move(ctx)); !stopped && owner_.options_.log != nullptr)
+    owner_.options_.log->warning("a consumer could not be stopped", {{"error", stopped.error().describe()}});
+}
+
+// Goes on when the broker cannot be asked: it connects again by itself.
+task<result<std::optional<raw_delivery>>> router_subscription::take(const context& ctx) {
+  for (;;) {
+    auto got = co_await consumer_->next(ctx);
+    if (got || stopping_) co_return got;
+    WEFT_CO_TRY_VOID(ctx.check(loop_.now()));
+    if (owner_.options_.log != nullptr)
+      owner_.options_.log->warning("no messages can be fetched",
+                                   {{"group", what_.group}, {"error", got.error().describe()}});
+    WEFT_CO_TRY_VOID(co_await sleep(loop_, ctx, fetch_pause));
+  }
+}
+
+// One message at a time, straight from the broker.
+task<void> router_subscription::fetch_and_handle(context ctx) {
+  for (;;) {
+    auto d = consumer_->try_next();
+    if (!d) {
+      auto got = co_await take(ctx);
+      if (!got || !*got) co_return;
+      d = **std::move(got);
+    }
+    ++held_;
+    work w{.what = *std::move(d)};
+    co_await process(ctx, w);
+    --held_;
+  }
+}
+
+task<void> router_subscription::fetch(context ctx) {
+  for (;;) {
+    auto got = co_await take(ctx);
+    if (!got || !*got) break;
+    admit(**std::move(got));
+    while (auto more = consumer_->try_next()) admit(*std::move(more));
+  }
+  fetched_all_ = true;
+  for (std::uint32_t i = 0; i < concurrency_; ++i) waiting_.release();
+}
+
+bool router_subscription::ordered(const message& m) const noexcept {
+  return what_.order == ordering::per_key && !m.key.empty();
+}
+
+void router_subscription::admit(raw_delivery d) {
+  ++held_;
+  if (ordered(*d.what)) {
+    const auto [lane, fresh] = lanes_.try_emplace(d.what->key);
+    if (!fresh) return lane->second.push_back({.what = std::move(d)});
+  }
+  ready_.push_back({.what = std::move(d)});
+  waiting_.release();
+}
+
+void router_subscription::next_of_key(const std::string& key) {
+  const auto lane = lanes_.find(key);
+  if (lane->second.empty()) {
+    lanes_.erase(lane);
+    return;
+  }
+  ready_.push_back(std::move(lane->second.front()));
+  lane->second.pop_front();
+  waiting_.release();
+}
+
+task<void> router_subscription::handle_waiting(context ctx) {
+  for (;;) {
+    // Not under `ctx`: what is left has to be given back.
+    static_cast<void>(co_await waiting_.acquire(context{}));
+    if (ready_.empty()) {
+      if (!fetched_all_) continue;
+      waiting_.release();  // for the next worker
+      co_return;
+    }
+    auto w = std::move(ready_.front());
+    ready_.pop_front();
+    if (stopping_)
+      co_await settle(w.what, settlement::give_back());
+    else
+      co_await process(ctx, w);
+    --held_;
+    if (ordered(*w.what.what)) next_of_key(w.what.what->key);
+  }
+}
+
+namespace {
+
+struct counted_in {
+  std::size_t& count;
+  const observe::gauge& shown;
+  counted_in(std::size_t& c, const observe::gauge& g) : count{c}, shown{g} {
+    ++count;
+    shown.add();
+  }
+  ~counted_in() {
+    --count;
+    shown.subtract();
+  }
+};
+
+}  // namespace
+
+// A broker that does not hold up a key, or cannot wait, has it done here: the message stays out, and its key with it.
+bool router_subscription::retries_here(const settlement& s, const message& m) const noexcept {
+  if (s.what != settlement::kind::retry || stopping_) return false;
+  const auto& has = owner_.broker_.features().set;
+  return (s.after > duration::zero() && !has.has(feature::delay)) || (ordered(m) && !has.has(feature::ordered_retry));
+}
+
+task<void> router_subscription::process(const context& ctx, work& w) {
+  const counted_in here{in_flight_, gauge_};
+  for (;;) {
+    auto how = co_await decide(ctx, w);
+    if (retries_here(how, *w.what.what)) {
+      if (how.cause)
+        add_failure(w.what.failures, {how.cause->code(), std::string{how.cause->message()},
+                                      w.what.attempt + w.local_attempts, loop_.wall_now()});
+      if (how.counting == attempt_counting::counted) ++w.local_attempts;
+      if (co_await sleep(loop_, ctx, how.after)) continue;
+      how = settlement::give_back();
+    }
+    co_return co_await settle(w.what, std::move(how));
+  }
+}
+
+task<settlement> router_subscription::decide(const context& ctx, work& w) {
+  const auto began = loop_.now();
+  incoming in{.raw = w.what, .group = what_.group, .attempt = w.what.attempt + w.local_attempts};
+  if (events_) {
+    auto read = to_event(*w.what.what);
+    if (read)
+      in.envelope = *std::move(read);
+    else
+      in.unreadable = read.error();
+  }
+  observe::span span;
+  const auto handling = context_for(ctx, in, span);
+  auto o = co_await attempt(handling, in);
+  if (!o.handled) span.fail(o.handled.error());
+  count(o, loop_.now() - began);
+  co_return settlement_for(handling, std::move(o));
+}
+
+// A stage that throws is a bug, but not the end of the program.
+task<outcome> router_subscription::attempt(const context& ctx, incoming& in) {
+  try {
+    co_return co_await chain_(ctx, in);
+  } catch (const std::exception& problem) {
+    co_return outcome{fail(errc::internal, std::string{"a middleware threw: "} + problem.what()), std::nullopt};
+  }
+}
+
+settlement router_subscription::settlement_for(const context& ctx, outcome&& o) const {
+  // What failed because the router gave up on it was not handled.
+  if (!o.handled && ctx.cancellation().cancelled()) return settlement::give_back();
+  if (o.decided) return *std::move(o.decided);
+  if (o.handled) return settlement::ack();
+  return settlement::retry(refused_pause, o.handled.error());
+}
+
+context router_subscription::context_for(const context& ctx, const incoming& in, observe::span& span) const {
+  auto own = ctx;
+  if (in.envelope) {
+    const auto& e = *in.envelope;
+    if (const auto correlation = e.get(extension::correlationid); !correlation.empty())
+      own = observe::correlation::ensure(own, correlation, loop_.random());
+    if (const auto parent = e.get(extension::traceparent); !parent.empty()) {
+      const auto state = e.get(extension::tracestate);
+      auto position = observe::extract({&parent, 1}, {&state, state.empty() ? 0U : 1U});
+      if (position.valid()) own = own.with_trace(std::move(position));
+    }
+  }
+  const auto* tracer = owner_.options_.tracer;
+  if (tracer == nullptr) return own;
+  span = tracer->start(own, "process " + label_, {.kind = observe::span_kind::consumer});
+  if (span.recording()) {
+    span.set("messaging.destination.name", in.raw.what->topic);
+    span.set("messaging.consumer.group.name", what_.group);
+    span.set("messaging.message.id", in.raw.what->id);
+    span.set("weft.messaging.attempt", in.attempt);
+  }
+  return span.ctx();
+}
+
+void router_subscription::count(const outcome& o, duration took) const {
+  if (owner_.options_.metrics == nullptr) return;
+  const auto what = o.decided ? to_string(o.decided->what) : std::string_view{o.handled ? "ack" : "retry"};
+  handled_.with({what_.group, label_, what}).add();
+  took_.with({what_.group, label_}).record(took);
+}
+
+task<void> router_subscription::settle(const raw_delivery& d, settlement how) {
+  const auto ctx = context{}.with_timeout(loop_, owner_.options_.settle_timeout);
+  const bool buries = how.what == settlement::kind::dead_letter;
+  const auto cause = how.cause;
+  if (buries && owner_.options_.log != nullptr)
+    owner_.options_.log->error(
+        "a message goes to the dead letters",
+        {{"group", what_.group}, {"message", d.what->id}, {"topic", d.what->topic}, {"reason", how.reason}});
+  auto settled = co_await consumer_->settle(ctx, d.tag, std::move(how));
+  if (settled || settled.error().code() == errc::aborted) co_return;  // aborted: it was lost, and comes again
+  if (owner_.options_.log != nullptr)
+    owner_.options_.log->warning("a message could not be settled",
+                                 {{"message", d.what->id}, {"error", settled.error().describe()}});
+  if (buries)  // it must not be lost, nor hold a place for ever
+    static_cast<void>(
+        co_await consumer_->settle(ctx, d.tag, settlement::retry(refused_pause, cause, attempt_counting::not_counted)));
+}
+
+}  // namespace weft::messaging
