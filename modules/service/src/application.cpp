@@ -3,7 +3,9 @@
 #include "endpoints.hpp"
 #include "listeners.hpp"
 #include "ready_file.hpp"
+#include "self_registration.hpp"
 
+#include <weft/runtime/blocking.hpp>
 #include <weft/runtime/cores.hpp>
 #include <weft/runtime/from_callback.hpp>
 #include <weft/runtime/sync.hpp>
@@ -44,12 +46,15 @@ struct application::impl {
   [[nodiscard]] result<> prepare();
   result<> handle_signals();
   void reload();
+  task<void> run_reload();
+  task<bool> read_again();
+  void tell_breaker(const resilience::breaker_event& e);
 
   // What each core runs until it is told to stop. The first one binds the listeners, then lets the others join.
   task<void> run_core(weft::loop& l, unsigned index);
   task<void> run_first();
   task<void> run_other(unsigned index);
-  [[nodiscard]] std::unique_ptr<core_host> make_host(unsigned index);
+  [[nodiscard]] result<std::unique_ptr<core_host>> make_host(unsigned index);
   task<result<>> start_others();
   void report_ready();
   void add_to_drain(unsigned index);
@@ -63,11 +68,14 @@ struct application::impl {
   cores all;
   observe::logger log;
   health_checks health;
+  resilience::policy_set policies;
   drain_sequence drain;
+  std::optional<self_registration> registration;  // while it runs
   host_endpoints own_endpoints;
   std::vector<listener_plan> plans;
   std::vector<std::function<void(const std::vector<bound_listener>&)>> ready_hooks;
   std::function<task<void>()> reload_hook;
+  std::shared_ptr<std::function<result<reread_settings>()>> reread;
   std::function<std::unique_ptr<observe::span_sink>(weft::loop&)> make_spans;
 
   struct other_core {  // beyond the first; each belongs to its own thread
@@ -89,6 +97,7 @@ application::impl::impl(program_options p, const host_settings& s)
       all{{.count = settings.cores}},
       log{all.at(0), output, {.service = program.name, .level = settings.log.level, .metrics = &metrics}},
       health{all.at(0)},
+      policies{{settings.policies}},
       drain{all.at(0), settings.drain, [this](drain_phase phase, std::string_view what) { tell(phase, what); }},
       own_endpoints{all.at(0), health, drain, metrics},
       make_spans{[](weft::loop&) { return std::make_unique<observe::memory_spans>(); }},
@@ -96,6 +105,17 @@ application::impl::impl(program_options p, const host_settings& s)
       reloads{all.at(0)} {
   health.add("memory", memory_check(std::uint64_t{settings.health.memory_limit_mib} << 20));
   for (unsigned i = 1; i < all.size(); ++i) others.push_back(std::make_unique<other_core>(all.at(i)));
+  policies.on_breaker_change([this](const resilience::breaker_event& e) { tell_breaker(e); });
+  for (const auto& found : resilience::lint(resilience::policies{settings.policies}))
+    if (found.severity == resilience::severity::warning) log.warning("configuration", {{"problem", found.describe()}});
+  drain.on_deregister("registry", [this](context ctx) { return registration->leave(std::move(ctx)); });
+}
+
+// Any core's thread; the log belongs to the first one's.
+void application::impl::tell_breaker(const resilience::breaker_event& e) {
+  all.at(0).post([this, name = std::string{e.name}, from = e.from, to = e.to, why = e.cause.describe()] {
+    log.warning("circuit breaker", {{"policy", name}, {"from", to_string(from)}, {"to", to_string(to)}, {"why", why}});
+  });
 }
 
 void application::impl::tell(drain_phase phase, std::string_view problem) const {
@@ -108,8 +128,9 @@ void application::impl::tell(drain_phase phase, std::string_view problem) const 
 result<> application::impl::prepare() {
   if (settings.management) {
     for (auto& plan : plans) plan.endpoints_here = endpoint_choice::elsewhere;
-    plans.push_back(
-        {.name = "management", .at = {.address = settings.management->address, .port = settings.management->port}});
+    plans.push_back({.name = "management",
+                     .at = {.address = settings.management->address, .port = settings.management->port},
+                     .registration = registration_mode::off});
   }
   for (auto& plan : plans) {
     plan.port = all.size() > 1 ? port_sharing::shared : port_sharing::alone;
@@ -130,29 +151,53 @@ result<> application::impl::handle_signals() {
       stopping.set();
     }));
   }
-  if (reload_hook) WEFT_TRY_VOID(all.at(0).on_signal(SIGHUP, [this](int) { reload(); }));
+  if (reload_hook || reread) WEFT_TRY_VOID(all.at(0).on_signal(SIGHUP, [this](int) { reload(); }));
   return {};
 }
 
-namespace {
-task<void> run_reload(std::function<task<void>()> hook, const observe::logger& log) {
+// Whether what was read is in force.
+task<bool> application::impl::read_again() {
+  auto read = co_await blocking(all.at(0), [how = reread] { return (*how)(); });
+  result<> applied;
+  if (read)
+    applied = policies.apply({read->settings.policies}, all.at(0).now());
+  else
+    applied = fail(std::move(read).error());
+  if (!applied) {
+    log.error("the configuration was not reloaded",
+              {{"problem", applied.error().message()}, {"in force", "as before"}});
+    co_return false;
+  }
+  std::string now, later;
+  for (const auto& path : read->changes) {
+    auto& list = path.starts_with("policies") ? now : later;
+    list.append(list.empty() ? "" : ", ").append(path);
+  }
+  log.info("configuration reloaded", {{"changed", now}, {"changes with the next start", later}});
+  co_return true;
+}
+
+task<void> application::impl::run_reload() {
   try {
-    co_await hook();
+    if (reread && !co_await read_again()) co_return;
+    if (reload_hook) co_await reload_hook();
   } catch (const std::exception& e) {
     log.error("reloading failed", {{"problem", e.what()}});
   }
 }
-}  // namespace
 
 void application::impl::reload() {
   if (!reloads.empty()) return;  // the one that runs reads what is there now, too
-  reloads.spawn(run_reload(reload_hook, log));
+  reloads.spawn(run_reload());
 }
 
-std::unique_ptr<core_host> application::impl::make_host(unsigned index) {
+result<std::unique_ptr<core_host>> application::impl::make_host(unsigned index) {
   auto& l = all.at(index);
-  return std::make_unique<core_host>(l, index, log, metrics, make_spans(l), program.name,
-                                     settings.tracing.sample_ratio);
+  WEFT_TRY(auto registry,
+           discovery::open_registry(l, settings.discovery.registry,
+                                    {.memory = nullptr, .consul_token = settings.discovery.token.reveal()}));
+  const core_host::environment process{log, metrics, policies, program.name, settings.tracing.sample_ratio};
+  return std::make_unique<core_host>(l, index, process, make_spans(l), std::move(registry));
 }
 
 task<void> application::impl::run_core(weft::loop&, unsigned index) {
@@ -160,17 +205,28 @@ task<void> application::impl::run_core(weft::loop&, unsigned index) {
 }
 
 task<void> application::impl::run_first() {
-  const auto host = make_host(0);
-  outcome = host->listen(plans, own_endpoints.on(all.at(0)));
+  std::unique_ptr<core_host> host;
+  if (auto made = make_host(0))
+    host = *std::move(made);
+  else
+    outcome = fail(std::move(made).error().with_operation("discovery.registry"));
+  if (outcome) outcome = host->listen(plans, own_endpoints.on(all.at(0)));
   if (outcome) outcome = co_await start_others();
   if (outcome) {
     drain.add({.start_draining = [&host] { host->start_draining(); },
                .drain = [&host](duration patience) { return host->drain(patience); }});
     for (unsigned i = 1; i < all.size(); ++i) add_to_drain(i);
+    registration.emplace(all.at(0), host->as_core().registry, settings.discovery, log);
+    for (const auto& plan : plans)
+      if (plan.registration == registration_mode::automatic)
+        registration->add({plan.name, *plan.bound, plan.tls.has_value()}, plan.endpoints_here);
+    if (registration->expected()) registration->show_in(health);
     report_ready();
+    registration->start();
     (void)co_await stopping.wait(context::background());
     co_await drain.run();
     co_await reloads.stop();
+    registration.reset();
   }
   all.stop();
 }
@@ -196,7 +252,12 @@ task<void> application::impl::run_other(unsigned index) {
   auto& self = *others[index - 1];
   const auto until = all.stopping(index);
   if (!co_await self.may_start.wait(until)) co_return;
-  const auto host = make_host(index);
+  auto made = make_host(index);
+  if (!made) {
+    self.started(fail(std::move(made).error().with_operation("discovery.registry")));
+    co_return;
+  }
+  const auto host = *std::move(made);
   self.host = host.get();
   self.started(host->listen(plans, own_endpoints.on(all.at(index))));
   event never{all.at(index)};
@@ -258,6 +319,7 @@ weft::loop& application::loop() noexcept { return impl_->all.at(0); }
 const observe::logger& application::log() const noexcept { return impl_->log; }
 observe::registry& application::metrics() noexcept { return impl_->metrics; }
 health_checks& application::health() noexcept { return impl_->health; }
+resilience::policy_set& application::policies() noexcept { return impl_->policies; }
 
 void application::serve(http::router routes, listener_options options) {
   if (impl_->settings.cores > 1)
@@ -271,7 +333,8 @@ void application::serve(routes_for_core make, listener_options options) {
   if (!options.at) throw std::invalid_argument{"nothing says where to listen: pass listener_options::at"};
   impl_->plans.push_back({.name = options.name.empty() ? impl_->program.name : std::move(options.name),
                           .at = *std::move(options.at),
-                          .make = std::move(make)});
+                          .make = std::move(make),
+                          .registration = options.registration});
 }
 
 void application::on_ready(std::function<void(const std::vector<bound_listener>&)> hook) {
@@ -286,6 +349,10 @@ void application::on_close(std::string name, drain_hook hook) {
 void application::on_reload(std::function<task<void>()> hook) { impl_->reload_hook = std::move(hook); }
 void application::export_spans(std::function<std::unique_ptr<observe::span_sink>(weft::loop&)> make) {
   impl_->make_spans = std::move(make);
+}
+
+void application::rereads(std::function<result<reread_settings>()> how) {
+  impl_->reread = std::make_shared<std::function<result<reread_settings>()>>(std::move(how));
 }
 
 int application::run() {

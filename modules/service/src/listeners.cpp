@@ -6,14 +6,18 @@
 
 namespace weft::service {
 
-core_host::core_host(loop& l, unsigned index, const observe::logger& log, observe::registry& metrics,
-                     std::unique_ptr<observe::span_sink> spans, const std::string& service, double sample_ratio)
+core_host::core_host(loop& l, unsigned index, const environment& process, std::unique_ptr<observe::span_sink> spans,
+                     std::unique_ptr<discovery::registry> registry)
     : loop_{l},
-      log_{log.on(l)},
-      metrics_{metrics},
+      log_{process.log.on(l)},
+      metrics_{process.metrics},
+      registry_{std::move(registry)},
       sink_{std::move(spans)},
-      tracer_{l, *sink_, {.service = service, .policy = observe::parent_based(observe::ratio_sampler(sample_ratio))}},
-      core_{l, index, log_, tracer_},
+      tracer_{
+          l,
+          *sink_,
+          {.service = process.service, .policy = observe::parent_based(observe::ratio_sampler(process.sample_ratio))}},
+      core_{l, index, log_, tracer_, metrics_, *registry_, process.policies},
       tasks_{l} {}
 
 result<> core_host::listen(std::vector<listener_plan>& plans, const endpoints& own) {

@@ -1,5 +1,6 @@
 #pragma once
 // What one core runs: its routes, their servers, and the host's own endpoints.
+#include <weft/discovery/registry.hpp>
 #include <weft/http/instrumentation.hpp>
 #include <weft/http/server.hpp>
 #include <weft/runtime/task_group.hpp>
@@ -25,6 +26,7 @@ struct listener_plan {
   std::optional<address> bound;         // set by core 0; the others take the same port
   endpoint_choice endpoints_here = endpoint_choice::served;
   port_sharing port = port_sharing::alone;
+  registration_mode registration = registration_mode::automatic;
 };
 
 // The host's endpoints. Each answers on any core.
@@ -34,8 +36,16 @@ struct endpoints {
 
 class core_host {
  public:
-  core_host(loop& l, unsigned index, const observe::logger& log, observe::registry& metrics,
-            std::unique_ptr<observe::span_sink> spans, const std::string& service, double sample_ratio);
+  // What every core of the process is given; outlives them.
+  struct environment {
+    const observe::logger& log;
+    observe::registry& metrics;
+    resilience::policy_set& policies;
+    const std::string& service;
+    double sample_ratio = 0;
+  };
+  core_host(loop& l, unsigned index, const environment& process, std::unique_ptr<observe::span_sink> spans,
+            std::unique_ptr<discovery::registry> registry);
 
   // Serves each plan: core 0 binds, the others join it.
   result<> listen(std::vector<listener_plan>& plans, const endpoints& own);
@@ -51,6 +61,7 @@ class core_host {
   loop& loop_;
   observe::logger log_;
   observe::registry& metrics_;
+  std::unique_ptr<discovery::registry> registry_;
   std::unique_ptr<observe::span_sink> sink_;
   observe::tracer tracer_;
   core core_;

@@ -1,5 +1,6 @@
 #include <weft/service/settings.hpp>
 
+#include <weft/discovery/registry.hpp>
 #include <weft/runtime/address.hpp>
 
 namespace weft::service {
@@ -35,7 +36,25 @@ void drain_settings::check(config_check& problems) const {
   require_positive(problems, hook_timeout, "hook_timeout");
 }
 
+void discovery_settings::check(config_check& problems) const {
+  const auto scheme = registry.substr(0, registry.find(':'));
+  std::string known;
+  bool found = false;
+  for (const auto& kind : weft::discovery::registry_kinds()) {
+    found = found || kind.scheme == scheme;
+    known.append(known.empty() ? "" : ", ").append(kind.scheme).append(":");
+  }
+  problems.require(found, "registry", "expected a URL that begins with one of " + known);
+  for (const auto& [time, name] :
+       {std::pair{ttl, "ttl"}, {http_check, "http_check"}, {remove_critical_after, "remove_critical_after"}})
+    problems.require(time >= time.zero(), name, "must not be negative");
+}
+
 void host_settings::check(config_check& problems) const {
+  for (const auto& found : resilience::lint(resilience::policies{policies})) {
+    if (found.severity != resilience::severity::error) continue;
+    problems.add(std::string_view{found.path}.substr(2), found.what + "; " + found.remedy);  // after "$."
+  }
   problems.require(cores >= 1 && cores <= 256, "cores", "must be from 1 to 256");
   problems.require(tracing.sample_ratio >= 0 && tracing.sample_ratio <= 1, "tracing.sample_ratio",
                    "must be from 0 to 1");

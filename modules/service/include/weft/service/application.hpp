@@ -12,7 +12,17 @@
 // Besides the routes it answers GET /health (200 or 503, every check), /health/live (the process runs), /health/ready
 // (healthy and not draining) and /metrics. Requests get a trace position, a correlation id, a deadline, metrics and a
 // line in the log. SIGTERM and SIGINT drain (drain.hpp says in which order); a second signal ends the process at once.
-// SIGHUP runs the reload hook, if there is one.
+// SIGHUP reads the configuration again: policies change at once, with their states kept, then the reload hook runs. A
+// wrong configuration is logged, and the one before goes on.
+//
+// Each listener is registered under its name once all are bound, and taken out as the first step of the drain:
+// settings.discovery says where. Calls to other services are made by what a core offers:
+//
+//     app.serve([&](service::core& core) {
+//       posts.emplace(core.loop, core.registry, {.service = "posts", .caller = "users", .metrics = &core.metrics},
+//                     core.policies.find("posts"));          // a discovery::service_client, by policies.posts
+//       ...
+//     });
 //
 // run() returns the program's exit code: 0 after a drain, 1 when the service could not start (the port is taken). A
 // wrong configuration ends the program with 2 before that; a second signal as that signal does (130, 143 in a shell).
@@ -36,6 +46,10 @@
 #include <string>
 #include <vector>
 
+namespace weft::discovery {
+class registry;
+}
+
 namespace weft::service {
 
 // One loop of the program, as the functions that make things for it see it.
@@ -44,6 +58,9 @@ struct core {
   unsigned index;
   const observe::logger& log;
   const observe::tracer& spans;
+  observe::registry& metrics;        // of the process
+  discovery::registry& registry;     // this core's way to it
+  resilience::policy_set& policies;  // of the process
 };
 
 // What a core's routes need stays alive by their handlers, which own it.
@@ -52,6 +69,7 @@ using routes_for_core = std::function<http::router(core&)>;
 struct listener_options {
   std::string name;                 // "" : the application's
   std::optional<http_settings> at;  // not given: the service_settings' http
+  registration_mode registration = registration_mode::automatic;
 };
 
 // Where one listener is, once the application runs.
@@ -71,7 +89,14 @@ class application {
   template <std::derived_from<host_settings> T>
   application(program_options program, const configuration<T>& config)
       : application{std::move(program), static_cast<const host_settings&>(*config), http_of(*config),
-                    config.warnings()} {}
+                    config.warnings()} {
+    rereads([latest = config]() mutable -> result<reread_settings> {
+      WEFT_TRY(auto now, latest.reread());
+      reread_settings read{*now, now.changes_since(latest)};
+      latest = std::move(now);
+      return read;
+    });
+  }
   // `http`: where serve() listens when it is not told; `warnings` go to the log.
   application(program_options program, const host_settings& settings, std::optional<http_settings> http,
               const std::vector<std::string>& warnings = {});
@@ -84,6 +109,7 @@ class application {
   [[nodiscard]] const observe::logger& log() const noexcept;
   [[nodiscard]] observe::registry& metrics() noexcept;
   [[nodiscard]] health_checks& health() noexcept;  // on core 0
+  [[nodiscard]] resilience::policy_set& policies() noexcept;
 
   // One core only: throws std::invalid_argument when the settings ask for more. Also thrown when nothing says where to
   // listen.
@@ -96,7 +122,7 @@ class application {
   // Steps of the drain; see drain.hpp. They run on core 0.
   void on_deregister(std::string name, drain_hook hook);
   void on_close(std::string name, drain_hook hook);
-  // SIGHUP: read the configuration again, inside blocking().
+  // After SIGHUP, when the configuration was read again or there is none.
   void on_reload(std::function<task<void>()> hook);
   // Where spans go, made for each core; without it the last 1,000 are kept in memory.
   void export_spans(std::function<std::unique_ptr<observe::span_sink>(weft::loop&)> make);
@@ -106,6 +132,11 @@ class application {
   void stop();
 
  private:
+  struct reread_settings {
+    host_settings settings;
+    std::vector<std::string> changes;  // the paths that differ from before
+  };
+  void rereads(std::function<result<reread_settings>()> how);
   [[nodiscard]] static std::optional<http_settings> http_of(const host_settings&) { return std::nullopt; }
   [[nodiscard]] static std::optional<http_settings> http_of(const service_settings& s) { return s.http; }
   struct impl;

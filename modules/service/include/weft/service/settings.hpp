@@ -5,12 +5,15 @@
 //     BOOST_DESCRIBE_STRUCT(settings, (service::service_settings), (greeting))
 #include <weft/json/traits.hpp>
 #include <weft/observe/log.hpp>
+#include <weft/resilience/policy_set.hpp>
 #include <weft/service/config.hpp>
+#include <weft/service/secret.hpp>
 
 #include <boost/describe/class.hpp>
 #include <boost/describe/enum.hpp>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -83,6 +86,26 @@ struct management_settings {
 };
 BOOST_DESCRIBE_STRUCT(management_settings, (), (address, port))
 
+enum class registration_mode : std::uint8_t { automatic, off };
+BOOST_DESCRIBE_ENUM(registration_mode, automatic, off)
+
+// Where other services are found, and how this one is found by them.
+struct discovery_settings {
+  std::string registry = "memory:";  // see discovery/registry.hpp
+  secret token;                      // of consul
+  registration_mode registration = registration_mode::automatic;
+  std::string advertise;
+  std::string zone;
+  std::map<std::string, std::string> labels;
+  std::chrono::milliseconds ttl = std::chrono::seconds{15};
+  std::chrono::milliseconds http_check{};
+  std::chrono::milliseconds remove_critical_after = std::chrono::minutes{10};
+
+  void check(config_check& problems) const;
+};
+BOOST_DESCRIBE_STRUCT(discovery_settings, (),
+                      (registry, token, registration, advertise, zone, labels, ttl, http_check, remove_critical_after))
+
 // Of every program, whatever it listens on.
 struct host_settings {
   std::uint16_t cores = 1;
@@ -91,11 +114,14 @@ struct host_settings {
   health_settings health;
   drain_settings drain;
   std::optional<management_settings> management;
+  discovery_settings discovery;
+  std::map<std::string, resilience::policy> policies;  // by name; SIGHUP reads them again
   std::string ready_file;
 
   void check(config_check& problems) const;
 };
-BOOST_DESCRIBE_STRUCT(host_settings, (), (cores, log, tracing, health, drain, management, ready_file))
+BOOST_DESCRIBE_STRUCT(host_settings, (),
+                      (cores, log, tracing, health, drain, management, discovery, policies, ready_file))
 
 // Of a program that is one service. A program of several derives from host_settings, and gives each its http_settings.
 struct service_settings : host_settings {
@@ -152,8 +178,24 @@ struct weft::json::traits<weft::service::drain_settings> {
       {.member = "hook_timeout", .description = "for each step of deregistering and closing"}};
 };
 template <>
+struct weft::json::traits<weft::service::discovery_settings> {
+  static constexpr field_note fields[] = {
+      {.member = "registry",
+       .description = "memory: (this process), static:posts=host:port,..., dns:///, or consul://host:port"},
+      {.member = "token", .description = "of consul; best a reference, ${env:CONSUL_TOKEN}"},
+      {.member = "registration", .description = "off: others do not find this service here"},
+      {.member = "advertise",
+       .description = "the host that others use; empty: where it listens, or this machine's name"},
+      {.member = "zone", .description = "of this machine; callers prefer their own"},
+      {.member = "labels", .description = "of this instance, as in {version: \"2\"}"},
+      {.member = "ttl", .description = "without a heartbeat for so long it counts as critical; 0s: no heartbeats"},
+      {.member = "http_check", .description = "the registry asks /health this often; 0s: it does not"},
+      {.member = "remove_critical_after", .description = "critical for so long, it is removed; 0s: never"}};
+};
+template <>
 struct weft::json::traits<weft::service::host_settings> {
   static constexpr field_note fields[] = {
+      {.member = "policies", .description = "of calls to others, by name; SIGHUP reads them again"},
       {.member = "management", .description = "/health and /metrics listen here, and then nowhere else"},
       {.member = "cores", .description = "event loops, each on a thread of its own"},
       {.member = "ready_file",
