@@ -30,7 +30,7 @@ class simulated_disk final : public disk {
   // The power goes: what was not synced is lost, or partly.
   void lose_power();
   void set_options(const disk_options& options) noexcept { options_ = options; }
-  [[nodiscard]] simulated_blocking_disk& blocking() noexcept { return blocking_; }
+  [[nodiscard]] simulated_blocking_disk& blocking();  // of this boot
 
  private:
   friend class simulated_file;
@@ -77,7 +77,8 @@ class simulated_disk final : public disk {
   std::deque<directory_change> unsynced_;
   std::uint64_t directory_changes_ = 0;
   std::uint64_t used_ = 0;
-  simulated_blocking_disk blocking_{*this};
+  std::vector<std::unique_ptr<simulated_blocking_disk>>
+      blocking_;  // one for each boot: the old ones may be referred to
 };
 
 }  // namespace weft::testkit

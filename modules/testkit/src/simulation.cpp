@@ -150,7 +150,7 @@ const std::string& host::name() const noexcept { return machine_.name(); }
 address host::address(std::uint16_t port) const { return machine_.address(port); }
 loop& host::loop() noexcept { return machine_; }
 disk& host::disk() noexcept { return machine_.storage(); }
-blocking_disk& host::blocking_disk() noexcept { return machine_.storage().blocking(); }
+blocking_disk& host::blocking_disk() { return machine_.storage().blocking(); }
 simulation& host::simulation() noexcept { return machine_.owner().face; }
 void host::on_boot(std::function<task<void>(host&)> program) { machine_.set_program(std::move(program)); }
 void host::spawn(task<void> work) { machine_.spawn(std::move(work)); }

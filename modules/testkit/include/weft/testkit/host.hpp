@@ -32,9 +32,9 @@ class host {
   // The same object through every restart. post() only from the simulation's own thread.
   [[nodiscard]] weft::loop& loop() noexcept;
   [[nodiscard]] weft::disk& disk() noexcept;
-  // The same files for what blocks, such as SQLite. Its calls are done at once; after a crash, files that were open
-  // fail with errc::unavailable and change nothing any more.
-  [[nodiscard]] weft::blocking_disk& blocking_disk() noexcept;
+  // The same files for what blocks, such as SQLite. Its calls are done at once. Each boot has one of its own: once the
+  // host has crashed it fails with errc::unavailable and changes nothing any more.
+  [[nodiscard]] weft::blocking_disk& blocking_disk();
   [[nodiscard]] testkit::simulation& simulation() noexcept;
 
   // Runs now, and after each restart. The function is kept as long as the host; what it returns is destroyed by a
