@@ -2,6 +2,7 @@
 
 #include <weft/http/limits.hpp>
 #include <weft/observe/trace_context.hpp>
+#include <weft/resilience/metrics.hpp>
 
 namespace weft::discovery {
 
@@ -21,7 +22,7 @@ struct one_call {
 
 }  // namespace
 
-struct service_client::impl final : resilience::policy_listener {
+struct service_client::impl {
   impl(loop& l, registry& where, service_client_options o,
        std::unique_ptr<resilience::pipeline<http::response>> policies)
       : home{l},
@@ -30,17 +31,10 @@ struct service_client::impl final : resilience::policy_listener {
         wire{l, options.http},
         guard{std::move(policies)} {
     if (options.metrics != nullptr) {
-      decisions = options.metrics->add_counter("weft_client_decisions_total",
-                                               "What policies decided about calls to other services, by reason.",
-                                               {"service", "reason", "mode"});
-      guard->listen(*this);
+      counted.emplace(*options.metrics);
+      guard->listen(*counted);
     }
   }
-
-  void decided(const context&, std::string_view, const resilience::decision& d) override {
-    decisions.with({options.service, resilience::to_string(d.why), d.shadow ? "shadow" : "enforce"}).add();
-  }
-  void breaker_changed(std::string_view, const resilience::breaker_event&) override {}
 
   task<result<http::response>> attempt(context ctx, resilience::attempt& a, one_call& call);
   task<result<>> dress(http::request& r, const context& ctx);
@@ -50,7 +44,7 @@ struct service_client::impl final : resilience::policy_listener {
   cluster hosts;
   http::client wire;
   std::unique_ptr<resilience::pipeline<http::response>> guard;
-  observe::counter_family decisions;
+  std::optional<resilience::policy_metrics> counted;
 };
 
 // Puts on what every call carries.
@@ -137,10 +131,10 @@ task<result<http::response>> service_client::send(context ctx, http::request r, 
                  .wanted = call,
                  .replayable = !r.content.streamed() && r.content.buffered().size() <= self.options.replay_bytes};
   resilience::call_options options{.repeat = http::replay_of(r), .priority = call.priority, .record = call.record};
-  auto answer = co_await self.guard->run(ctx, options,
-                                         [&self, &state](const context& attempt_ctx, resilience::attempt& a) {
-                                           return self.attempt(attempt_ctx, a, state);
-                                         });
+  auto answer =
+      co_await self.guard->run(ctx, options, [&self, &state](const context& attempt_ctx, resilience::attempt& a) {
+        return self.attempt(attempt_ctx, a, state);
+      });
   if (span.recording()) {
     for (const auto& d : call.record->entries()) span.add_event(d.describe());
     if (answer)

@@ -160,6 +160,19 @@ TEST(ServiceClient, AnOpenBreakerAsksNobodyAndExplains) {
   EXPECT_TRUE(f.send({}, {http::method::get, "/x"}));
 }
 
+TEST(ServiceClient, CountsWhatItsPoliciesDecide) {
+  fleet f{1};
+  observe::registry metrics;
+  f.options.metrics = &metrics;
+  f.client(resilience::circuit_breaker{.minimum_throughput = 2, .break_for = 30s});
+  f.answers["posts-1"] = [](loop&, http::request&) { return fleet::say(http::status::internal_server_error); };
+  for (int i = 0; i < 3; ++i) static_cast<void>(f.send({}, {http::method::get, "/x"}));
+  const auto text = metrics.expose();
+  EXPECT_TRUE(text.contains(R"(weft_policy_decisions_total{pipeline="posts",reason="breaker_open",mode="enforce"} 1)"))
+      << text;
+  EXPECT_TRUE(text.contains(R"(weft_breaker_state{pipeline="posts"} 1)")) << text;
+}
+
 TEST(ServiceClient, TheErrorOfTheLastTryTellsOfAll) {
   fleet f{2};
   f.client(resilience::retry{.max_attempts = 2, .base_delay = 10ms}, resilience::timeout{.after = 300ms});

@@ -16,7 +16,8 @@
 // content that is streamed, or larger than `replay_bytes`, is sent once.
 //
 // The error of a call that failed tells what happened: "try 1 to 10.0.0.3:80 timed out after 300 ms; ...". A span of
-// the tracer has the same as events, and weft_client_decisions_total{service,reason} counts it.
+// the tracer has the same as events, and the metrics count it by reason (resilience/metrics.hpp; the pipeline is the
+// service).
 //
 // A cache and a fallback belong to a value rather than to a response: put a pipeline of that type around get().
 // One loop. The registry, token keeper, tracer and metrics outlive it.
