@@ -1,0 +1,79 @@
+#pragma once
+// Which shape the data of each event type has in each version: a JSON file in the user's repository, checked against
+// the code before an incompatible change gets out.
+//
+//     schema_registry known;
+//     known.add<order_placed>("orders.placed", 1).value();             // refused when it breaks what is there
+//     std::string file = known.to_json();                              // and schema_registry::parse(file)
+//
+//     auto problems = incompatibilities(old_schema, new_schema, compatibility::backward);
+//     // "$.cents: is required by the reader, but the writer may leave it out"
+//
+// Schemas are JSON Schema as json::schema_of<T> makes them; keywords that it does not use are compared for equality.
+// Values; const calls from any thread.
+#include <weft/json/schema.hpp>
+#include <weft/json/value.hpp>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weft::messaging {
+
+enum class compatibility : std::uint8_t {
+  none,
+  backward,  // new code reads old data
+  forward,   // old code reads new data
+  full,      // both
+};
+[[nodiscard]] std::string_view to_string(compatibility c) noexcept;
+[[nodiscard]] result<compatibility> parse_compatibility(std::string_view text);
+
+struct incompatibility {
+  std::string path;  // "$.items[].sku"
+  std::string why;
+  [[nodiscard]] std::string describe() const { return path + ": " + why; }
+};
+
+// What `reader` refuses of what `writer` allows; empty: nothing.
+[[nodiscard]] std::vector<incompatibility> unreadable_by(const json::value& reader, const json::value& writer);
+[[nodiscard]] std::vector<incompatibility> incompatibilities(const json::value& older, const json::value& newer,
+                                                             compatibility wanted);
+
+class schema_registry {
+ public:
+  struct subject {
+    compatibility wanted = compatibility::backward;
+    std::map<std::uint32_t, json::value> versions;
+  };
+
+  // errc::invalid_argument says where the file is wrong.
+  [[nodiscard]] static result<schema_registry> parse(std::string_view text);
+  // Stable: sorted by type and version, two spaces deep.
+  [[nodiscard]] std::string to_json() const;
+
+  [[nodiscard]] const subject* find(std::string_view type) const noexcept;
+  [[nodiscard]] const std::map<std::string, subject, std::less<>>& subjects() const noexcept { return subjects_; }
+  void set_compatibility(std::string type, compatibility wanted) { subjects_[std::move(type)].wanted = wanted; }
+
+  // Whether the schema may be this version: the same as what is there under that number, or compatible with the newest
+  // below it, and with the oldest above. errc::failed_precondition gives the reasons with their paths.
+  [[nodiscard]] result<> check(std::string_view type, std::uint32_t version, const json::value& schema) const;
+  // The same, and keeps it.
+  result<> add(std::string type, std::uint32_t version, json::value schema);
+  template <class Event>
+  [[nodiscard]] result<> check(std::string_view type, std::uint32_t version) const {
+    return check(type, version, json::schema_of<Event>());
+  }
+  template <class Event>
+  result<> add(std::string type, std::uint32_t version) {
+    return add(std::move(type), version, json::schema_of<Event>());
+  }
+
+ private:
+  std::map<std::string, subject, std::less<>> subjects_;
+};
+
+}  // namespace weft::messaging
