@@ -173,7 +173,8 @@ task<bool> application::impl::read_again() {
     auto& list = path.starts_with("policies") ? now : later;
     list.append(list.empty() ? "" : ", ").append(path);
   }
-  log.info("configuration reloaded", {{"changed", now}, {"changes with the next start", later}});
+  log.info("configuration reloaded", {{"changed", now.empty() ? "nothing" : now},
+                                      {"changes with the next start", later.empty() ? "nothing" : later}});
   co_return true;
 }
 

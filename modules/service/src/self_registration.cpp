@@ -65,9 +65,9 @@ void self_registration::tell(entry& e, registrar::standing now, const std::optio
     if (what == e.trouble && loop_.now() - e.told_at < repeat_after) return;
     e.trouble = what;
     e.told_at = loop_.now();
-    log_.warning("the registry has a problem", {{"service", self.service}, {"id", self.id}, {"problem", what}});
+    log_.warning("the registry has a problem", {{"id", self.id}, {"problem", what}});
   } else if (now == registrar::standing::registered) {
-    log_.info("registered", {{"service", self.service}, {"id", self.id}, {"url", self.where.to_string()}});
+    log_.info("registered", {{"id", self.id}, {"url", self.where.to_string()}});
   }
 }
 
@@ -76,7 +76,7 @@ task<void> self_registration::leave(context ctx) {
   for (const auto& e : entries_) {
     const auto left = co_await e->keeper->leave(ctx);
     if (left)
-      log_.info("deregistered", {{"service", e->keeper->what().self.service}, {"id", e->keeper->what().self.id}});
+      log_.info("deregistered", {{"id", e->keeper->what().self.id}});
     else
       problems.append(problems.empty() ? "" : "; ").append(left.error().describe());
   }
