@@ -1,52 +1,45 @@
-// The market, weft's reference system: every service in one program, each behind a port of its own.
+// The market, weft's reference system: every service in one program, each behind a port of its own; or one of them with
+// --only, so that several processes are the market.
+#include "invitation.hpp"
+#include "posts/posts_service.hpp"
 #include "settings.hpp"
-#include "users/memory_user_repository.hpp"
-#include "users/users_api.hpp"
+#include "users/users_service.hpp"
 
 #include <weft/service.hpp>
 
 #include <cstdio>
+#include <memory>
 
 using namespace weft;
-
-namespace {
-
-void print_what_to_try(const std::vector<service::bound_listener>& listeners) {
-  for (const auto& listener : listeners) {
-    if (listener.name != "users") continue;
-    const auto url = listener.url();
-    std::printf(
-        "\n"
-        "The market is open. Try, in another terminal:\n"
-        "\n"
-        "  curl -i %1$s/api/users -H 'Content-Type: application/json' "
-        "-d '{\"name\":\"Ada Lovelace\",\"email\":\"ada@example.com\"}'\n"
-        "  curl '%1$s/api/users?page=1&limit=20&search=ada'\n"
-        "  curl %1$s/api/users/00000000-0000-7000-8000-000000000000\n"
-        "  curl %1$s/health\n"
-        "  curl %1$s/metrics\n"
-        "\n"
-        "Ctrl-C finishes the requests that run and ends; a second one ends at once.\n"
-        "\n",
-        url.c_str());
-  }
-  std::fflush(stdout);
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   const service::program_options program{.name = "market",
                                          .version = "0.1",
-                                         .description = "weft's reference system: users, and soon a whole market",
+                                         .description = "weft's reference system: users and their posts",
                                          .config_files = {MARKET_CONFIG}};
   const auto config = service::load_or_exit<market::settings>(program, argc, argv);
   service::application app{program, config};
 
-  market::users::memory_user_repository users{config->users.max_users};
-  market::users::users_api users_api{users};
-  app.serve(users_api.routes(), {.name = "users", .at = config->users.http});
+  std::unique_ptr<market::users::users_service> users;
+  std::unique_ptr<market::posts::posts_service> posts;
+  if (config->runs(market::market_service::users))
+    app.serve(
+        [&](service::core& core) {
+          users = std::make_unique<market::users::users_service>(core, config->users);
+          return users->routes();
+        },
+        {.name = "users", .at = config->users.http});
+  if (config->runs(market::market_service::posts))
+    app.serve(
+        [&](service::core& core) {
+          posts = std::make_unique<market::posts::posts_service>(core, config->posts, config->faults);
+          return posts->routes();
+        },
+        {.name = "posts", .at = config->posts.http});
 
-  app.on_ready(print_what_to_try);
+  app.on_ready([&](const std::vector<service::bound_listener>& listeners) {
+    std::fputs(market::invitation(*config, listeners).c_str(), stdout);
+    std::fflush(stdout);
+  });
   return app.run();
 }

@@ -2,7 +2,6 @@
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import unittest
 from program import Program, wait_until
 
 MARKET = sys.argv[1]
-FREE_PORT = ["--users.http.port=0"]
+FREE_PORT = ["--users.http.port=0", "--posts.http.port=0"]
 
 
 def market(*flags, environment=None):
@@ -30,15 +29,19 @@ class Market(unittest.TestCase):
     def test_the_printed_commands_work(self):
         with market() as program:
             wait_until(lambda: "Ctrl-C finishes" in program.said())
-            commands = re.findall(r"^  (curl .*)$", program.said(), re.MULTILINE)
-            self.assertEqual(len(commands), 5)
-            answers = [subprocess.run([*shlex.split(each), "--silent"], capture_output=True, text=True, check=True).stdout
-                       for each in commands]
+            commands = re.findall(r"^  ((?:curl|ID=).*)$", program.said(), re.MULTILINE)
+            self.assertEqual(len(commands), 8)
+            script = "\necho; echo ----\n".join(each.replace("curl ", "curl --silent ", 1) for each in commands)
+            answers = subprocess.run(["bash", "-ec", script], capture_output=True, text=True,
+                                     check=True).stdout.split("\n----\n")
             self.assertIn("201 Created", answers[0])
             self.assertEqual(json.loads(answers[1])["meta"], {"page": 1, "limit": 20, "total": 1, "pages": 1})
             self.assertEqual(json.loads(answers[2]), {"error": {"code": "USER_NOT_FOUND", "message": "User not found"}})
             self.assertEqual(json.loads(answers[3])["status"], "healthy")
             self.assertIn("weft_http_server_requests_total", answers[4])
+            self.assertIn("201 Created", answers[6])
+            self.assertEqual(json.loads(answers[7])["data"]["posts"][0]["title"], "Notes")
+            self.assertIn("--faults.enabled=true", program.said())
             program.signal(signal.SIGINT)
             self.assertEqual(program.wait(), 0)
 
@@ -98,7 +101,7 @@ class Market(unittest.TestCase):
     def test_what_stands_in_the_way_of_a_start_is_told(self):
         with market() as program:
             port = program.listeners["users"].rsplit(":", 1)[1]
-            status, _, said = run("--users.http.port=" + port)
+            status, _, said = run("--users.http.port=" + port, "--posts.http.port=0")
             self.assertEqual(status, 1)
             self.assertIn("Address already in use", said)
             self.assertIn("127.0.0.1:" + port, said)

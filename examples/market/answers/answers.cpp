@@ -4,8 +4,8 @@ namespace market {
 
 using namespace weft;
 
-page_meta make_meta(std::uint64_t page, std::uint64_t limit, std::uint64_t total) noexcept {
-  return {page, limit, total, (total + limit - 1) / limit};
+page_meta make_meta(page_query asked, std::uint64_t total) noexcept {
+  return {asked.page, asked.limit, total, (total + asked.limit - 1) / asked.limit};
 }
 
 http::response data_answer(std::string_view data_json, http::status s) {

@@ -16,7 +16,12 @@ struct page_meta {
 };
 BOOST_DESCRIBE_STRUCT(page_meta, (), (page, limit, total, pages))
 
-[[nodiscard]] page_meta make_meta(std::uint64_t page, std::uint64_t limit, std::uint64_t total) noexcept;
+// What a caller asks for: ?page=1&limit=20.
+struct page_query {
+  std::uint64_t page = 1;  // from 1
+  std::uint64_t limit = 20;
+};
+[[nodiscard]] page_meta make_meta(page_query asked, std::uint64_t total) noexcept;
 
 struct field_problem {
   std::string field, message;

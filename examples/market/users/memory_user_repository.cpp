@@ -62,11 +62,11 @@ task<result<>> memory_user_repository::remove(context, user_id id) {
 
 task<result<user_page>> memory_user_repository::list(context, user_query query) {
   const auto search = lowered(query.search);
-  const auto first = (query.page - 1) * query.limit;
+  const auto first = (query.page.page - 1) * query.page.limit;
   user_page page;
   for (const auto& [id, one] : users_ | std::views::reverse) {
     if (!matches(one, query, search)) continue;
-    if (page.total >= first && page.users.size() < query.limit) page.users.push_back(one);
+    if (page.total >= first && page.users.size() < query.page.limit) page.users.push_back(one);
     ++page.total;
   }
   co_return page;

@@ -1,5 +1,7 @@
 #pragma once
 // A user of the market, and what may be asked of all of them.
+#include "answers/input.hpp"
+
 #include <weft/base/strong.hpp>
 #include <weft/base/time.hpp>
 #include <weft/base/uuid.hpp>
@@ -30,8 +32,7 @@ struct user {
 BOOST_DESCRIBE_STRUCT(user, (), (id, name, email, status, post_count, created_at, updated_at))
 
 struct user_query {
-  std::uint64_t page = 1;  // from 1
-  std::uint64_t limit = 20;
+  page_query page;
   std::string search;  // in name and email, whatever the case; empty: all
   std::optional<user_status> status;
 };

@@ -1,19 +1,14 @@
 #pragma once
 // What callers send, read and judged: a value, or what is wrong with each field.
-#include "answers/answers.hpp"
+#include "answers/input.hpp"
 #include "users/user.hpp"
 
 #include <weft/http/message.hpp>
 
-#include <expected>
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace market::users {
-
-template <class T>
-using checked = std::expected<T, std::vector<field_problem>>;
 
 struct new_user {
   std::string name, email;

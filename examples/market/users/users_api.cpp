@@ -24,6 +24,20 @@ http::response refuse(const error& problem) {
 
 wall_time to_the_millisecond(wall_time at) { return std::chrono::floor<std::chrono::milliseconds>(at); }
 
+struct profile_data {
+  user user;
+  std::vector<user_post> posts;
+};
+BOOST_DESCRIBE_STRUCT(profile_data, (), (user, posts))
+
+struct profile_answer {
+  profile_data data;
+  posts_source posts_source = posts_source::service;
+  std::optional<std::string> message, reason;  // when the posts are not the service's
+  bool success = true;
+};
+BOOST_DESCRIBE_STRUCT(profile_answer, (), (data, posts_source, message, reason, success))
+
 // An id that no user can have is one that is not found.
 result<user_id> read_id(std::string_view text) {
   const auto id = uuid::parse(text);
@@ -38,6 +52,7 @@ http::router users_api::routes() {
   routes.post("/api/users", [this](http::request& r) { return create(r); });
   routes.get("/api/users", [this](http::request& r) { return list(r); });
   routes.get("/api/users/{id}", [this](http::request& r, std::string id) { return find(r, std::move(id)); });
+  routes.get("/api/users/{id}/profile", [this](http::request& r, std::string id) { return profile(r, std::move(id)); });
   routes.patch("/api/users/{id}", [this](http::request& r, std::string id) { return change(r, std::move(id)); });
   routes.del("/api/users/{id}", [this](http::request& r, std::string id) { return remove(r, std::move(id)); });
   return routes;
@@ -91,12 +106,28 @@ users_api::answer_task users_api::remove(http::request& r, std::string text) {
   co_return http::response{http::status::no_content};
 }
 
+// The user is what was asked for; the posts are as good as they can be had.
+users_api::answer_task users_api::profile(http::request& r, std::string text) {
+  const auto id = read_id(text);
+  if (!id) co_return refuse(id.error());
+  auto found = co_await repository_.find(r.context(), *id);
+  if (!found) co_return refuse(found.error());
+  WEFT_CO_TRY(auto posts, co_await posts_.of(r.context(), *id));
+  profile_answer answer{.data = {.user = *std::move(found), .posts = std::move(posts.posts)},
+                        .posts_source = posts.source,
+                        .message = {},
+                        .reason = {}};
+  if (posts.source == posts_source::fallback) answer.message = "Post service temporarily unavailable";
+  if (posts.source != posts_source::service) answer.reason = std::move(posts.reason);
+  co_return http::response::json(answer);
+}
+
 users_api::answer_task users_api::list(http::request& r) {
   const auto query = read_query(r);
   if (!query) co_return validation_answer(query.error());
   const auto page = co_await repository_.list(r.context(), *query);
   if (!page) co_return refuse(page.error());
-  co_return answer_page(page->users, make_meta(query->page, query->limit, page->total));
+  co_return answer_page(page->users, make_meta(query->page, page->total));
 }
 
 }  // namespace market::users

@@ -1,5 +1,6 @@
 #pragma once
 // The users service's HTTP interface, /api/users. Belongs to the loop of its repository.
+#include "users/user_posts.hpp"
 #include "users/user_repository.hpp"
 
 #include <weft/http/router.hpp>
@@ -10,7 +11,7 @@ namespace market::users {
 
 class users_api {
  public:
-  explicit users_api(user_repository& repository) : repository_{repository} {}
+  users_api(user_repository& repository, user_posts& posts) : repository_{repository}, posts_{posts} {}
 
   // Refer to this object, which outlives them.
   [[nodiscard]] weft::http::router routes();
@@ -22,8 +23,10 @@ class users_api {
   answer_task change(weft::http::request& r, std::string id);
   answer_task remove(weft::http::request& r, std::string id);
   answer_task list(weft::http::request& r);
+  answer_task profile(weft::http::request& r, std::string id);
 
   user_repository& repository_;
+  user_posts& posts_;
 };
 
 }  // namespace market::users

@@ -1,0 +1,46 @@
+#pragma once
+// The posts service, put together.
+#include "posts/memory_post_repository.hpp"
+#include "posts/posts_api.hpp"
+#include "settings.hpp"
+
+#include <weft/http/fault_injection.hpp>
+#include <weft/service/application.hpp>
+
+namespace market::posts {
+
+class posts_service {
+ public:
+  posts_service(weft::service::core& core, const posts_settings& settings, const faults_settings& faults)
+      : core_{core},
+        faults_wanted_{faults.enabled},
+        repository_{settings.max_posts},
+        users_client_{core.loop, core.registry, users_options(core), core.policies.find("users")} {}
+
+  // Refer to this object.
+  [[nodiscard]] weft::http::router routes() {
+    auto routes = api_.routes();
+    if (!faults_wanted_) return routes;
+    routes.use(weft::http::inject_faults(core_.loop, faults_));
+    routes.any("/debug/faults", weft::http::fault_control(faults_));
+    return routes;
+  }
+
+ private:
+  static weft::discovery::service_client_options users_options(weft::service::core& core) {
+    weft::discovery::service_client_options options{.service = "users", .caller = "posts"};
+    options.tracer = &core.spans;
+    options.metrics = &core.metrics;
+    return options;
+  }
+
+  weft::service::core& core_;
+  bool faults_wanted_;
+  memory_post_repository repository_;
+  weft::discovery::service_client users_client_;
+  remote_authors authors_{users_client_};
+  weft::http::fault_injector faults_;
+  posts_api api_{repository_, authors_, &core_.log};
+};
+
+}  // namespace market::posts
