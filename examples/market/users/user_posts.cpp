@@ -39,7 +39,6 @@ task<result<found_posts>> user_posts::of(context ctx, user_id id) {
   resilience::decision_record calls, answers;
   auto from = resilience::origin::call;
   auto got = co_await guard_.run(std::move(ctx), {.cache_key = path, .record = &answers, .answered_from = &from},
-                                 // weft-style: closure outlives the coroutine
                                  [&](const context& attempt_ctx) { return ask(attempt_ctx, path, calls); });
   if (!got) co_return fail(std::move(got).error());
   if (from == resilience::origin::call) co_return found_posts{std::move(got->posts), posts_source::service, {}};
