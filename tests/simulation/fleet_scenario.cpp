@@ -119,7 +119,9 @@ run_summary run_fleet(simulation& sim, protection how) {
         .service = "posts",
         .caller = name,
         .hosts = d.hosts,
-        .http = {.connect_timeout = 300ms, .max_connections = 48, .max_waiting = 64}};
+        // An idle connection to a host that lost its power looks alive until it is used, and a POST may not be
+        // repeated: so none is kept for longer than recovery may take.
+        .http = {.connect_timeout = 300ms, .idle_timeout = recovery - 2s, .max_connections = 48, .max_waiting = 64}};
     if (d.probed) options.check = discovery::health_check{.interval = 1s, .timeout = 500ms};
     all.push_back(&sim.make<caller>(h, book, registry_for(sim, h, hub), options, d.guards));
     h.spawn(all.back()->run(d.load));
@@ -139,6 +141,32 @@ run_summary run_fleet(simulation& sim, protection how) {
   sim.check(!s.is_storm(), "a retry storm: " + std::to_string(s.arrived) + " requests reached instances for " +
                                std::to_string(s.sent) + " calls");
   return s;
+}
+
+std::vector<duration> run_with_one_slow_instance(simulation& sim, discovery::algorithm balancing) {
+  constexpr auto lasts = 30s;
+  constexpr auto patience = 10min;  // the queue of the slow one only grows, if it gets its fifth
+  auto& book = sim.make<ledger>();
+  book.keep_latencies = true;
+  book.slowdown[instances.front()] = 10;
+  for (const auto& name : instances)
+    sim.add_host(name).on_boot([&book](host& h) { return run_instance(h, book, {.queue = 10'000}, nullptr); });
+  guard_options guards{
+      .overall = {.after = patience}, .retry = {.max_attempts = 1}, .attempt = {.after = patience - 1s}};
+  guards.breaker.mode = guards.rate.mode = guards.bulkhead.mode = resilience::policy_mode::off;
+  guards.bulkhead.max_concurrent = 10'000;
+  auto& h = sim.add_host(callers.front());
+  auto& users = sim.make<caller>(
+      h, book, registry_for(sim, h, nullptr),
+      discovery::service_client_options{.service = "posts",
+                                        .hosts = {.balance = {.kind = balancing}, .outlier = std::nullopt},
+                                        .http = {.response_timeout = patience, .max_connections = 2000}},
+      guards);
+  h.spawn(users.run({.per_second = 60, .until = lasts, .own_deadline = 0}));
+  sim.run_for(lasts);
+  sim.run_until([&] { return users.idle(); }, patience + 1s);
+  std::ranges::sort(book.latencies);
+  return book.latencies;
 }
 
 }  // namespace fleet

@@ -30,4 +30,9 @@ struct run_summary {
 // Runs the fleet to its end; with full protection it fails the simulation where an invariant breaks.
 run_summary run_fleet(weft::testkit::simulation& sim, protection how);
 
+// Latencies of the calls, sorted, while one of the five instances is ten times slower. Nothing is retried, limited or
+// ejected: only who is picked differs.
+std::vector<weft::duration> run_with_one_slow_instance(weft::testkit::simulation& sim,
+                                                       weft::discovery::algorithm balancing);
+
 }  // namespace fleet

@@ -70,6 +70,25 @@ TEST(Fleet, StormsWithoutBudgetAndBreaker) {
   std::cout << report << all;
 }
 
+double percentile(const std::vector<duration>& sorted, double p) {
+  const auto at = static_cast<std::size_t>(p / 100 * static_cast<double>(sorted.size() - 1));
+  return std::chrono::duration<double, std::milli>{sorted.at(at)}.count();
+}
+
+TEST(Fleet, TwoChoicesKeepASlowInstanceFromTheTail) {
+  using discovery::algorithm;
+  std::map<algorithm, std::vector<duration>> took;
+  for (const auto kind : {algorithm::round_robin, algorithm::random, algorithm::least_request, algorithm::peak_ewma}) {
+    simulation sim{1};
+    took[kind] = run_with_one_slow_instance(sim, kind);
+    std::cout << to_string(kind) << ": " << took[kind].size() << " calls, median " << percentile(took[kind], 50)
+              << " ms, 95 % " << percentile(took[kind], 95) << " ms, 99 % " << percentile(took[kind], 99) << " ms\n";
+  }
+  EXPECT_GT(percentile(took[algorithm::round_robin], 95), 10 * percentile(took[algorithm::least_request], 95));
+  EXPECT_LT(percentile(took[algorithm::least_request], 95), 1000);
+  EXPECT_LT(percentile(took[algorithm::peak_ewma], 95), 1000);
+}
+
 TEST(Fleet, NoticesABreakerThatStaysOpen) {
   const auto report = explore({.name = "Fleet.NoticesABreakerThatStaysOpen", .seeds = 50},
                               [](simulation& sim) { run_fleet(sim, protection::wedged_breaker); });
