@@ -52,7 +52,9 @@ void memory_consumer::lose_all(attempt_counting counting, const loop* from) {
 
 std::optional<raw_delivery> memory_consumer::take() {
   if (stopped_ || held_ >= prefetch_) return std::nullopt;
-  auto* e = group_.queue.take(in_flight_, loop_.now(), loop_.wall_now());
+  // Only what falls due may need the wall clock, which costs a call.
+  const auto wall = group_.queue.next_due() ? loop_.wall_now() : wall_time{};
+  auto* e = group_.queue.take(in_flight_, loop_.now(), wall);
   if (e == nullptr) return std::nullopt;
   ++held_;
   // Others may have slept through what is delayed, since only one is woken for it.
@@ -93,7 +95,8 @@ task<result<std::optional<raw_delivery>>> memory_consumer::next(context ctx) {
 
 result<> memory_consumer::settle_now(memory_entry& e, settlement& how) {
   const auto now = loop_.now();
-  const auto wall = loop_.wall_now();
+  const bool dated = how.cause || how.what == settlement::kind::dead_letter;
+  const auto wall = dated ? loop_.wall_now() : wall_time{};
   if (how.cause) add_failure(e.failures, {how.cause->code(), std::string{how.cause->message()}, e.attempt, wall});
   switch (how.what) {
     case settlement::kind::ack:

@@ -135,9 +135,8 @@ TEST(SchemaRegistry, IsAFile) {
   EXPECT_TRUE(known.add<order_with_note>("orders.placed", 2));
   known.set_compatibility("orders.placed", compatibility::full);
   const auto text = known.to_json();
-  EXPECT_EQ(
-      text.substr(0, 92),
-      "{\n  \"types\": {\n    \"orders.placed\": {\n      \"compatibility\": \"full\",\n      \"versions\": {\n  ");
+  EXPECT_TRUE(text.starts_with("{\n  \"types\": {\n    \"orders.placed\": {\n      \"compatibility\": \"full\",\n"))
+      << text;
   auto again = schema_registry::parse(text);
   ASSERT_TRUE(again) << again.error().describe();
   EXPECT_EQ(again->to_json(), text);
