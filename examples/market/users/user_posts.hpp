@@ -52,8 +52,13 @@ class user_posts {
   };
   using guard = weft::resilience::pipeline<remembered>;
   static guard make_guard(weft::loop& l, std::shared_ptr<weft::resilience::policy_source> policies);
-  weft::task<weft::result<remembered>> ask(weft::context ctx, std::string path,
-                                           weft::resilience::decision_record& record);
+  struct question {
+    std::string path;
+    weft::resilience::decision_record record{};
+    std::string trouble{};
+  };
+  weft::task<weft::result<remembered>> ask(weft::context ctx, question& q);
+  static std::string reason_of(const question& q, const remembered& got);
 
   weft::discovery::service_client& service_;
   guard guard_;
