@@ -43,7 +43,7 @@ class totals {
 
 TEST(Fleet, KeepsItsPromises) {
   totals all;
-  const auto report = explore({.name = "Fleet.KeepsItsPromises", .seeds = 600, .threads = 2},
+  const auto report = explore({.name = "Fleet.KeepsItsPromises", .seeds = 500, .threads = 2},
                               [&](simulation& sim) { all.add(run_fleet(sim, protection::full)); });
   EXPECT_TRUE(report.passed()) << report;
   std::cout << report << all;
