@@ -41,7 +41,9 @@ void self_registration::add(const bound_listener& listener, endpoint_choice endp
                                                   .host = host_for(listener),
                                                   .port = listener.at.port()},
                                         .zone = settings_.zone,
-                                        .labels = {settings_.labels.begin(), settings_.labels.end()}},
+                                        .labels = {settings_.labels.begin(), settings_.labels.end()},
+                                        // It listens by now. Consul would wait for the first heartbeat or check.
+                                        .state = discovery::health_state::passing},
                                .ttl = settings_.ttl,
                                .remove_critical_after = settings_.remove_critical_after};
   // The same after a restart, so that it takes the place of what a crash left behind.

@@ -72,6 +72,7 @@ TEST(registration, comes_with_the_listener_and_goes_first) {
   EXPECT_EQ(self.where.to_string(), url);
   EXPECT_EQ(self.id, "one-" + self.where.authority());
   EXPECT_EQ(self.zone, "eu-1");
+  EXPECT_EQ(self.state, discovery::health_state::passing);
   EXPECT_EQ(self.labels.at("version"), "2");
   EXPECT_EQ(seen.left_over, 0u);
 }
