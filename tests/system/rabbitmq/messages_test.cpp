@@ -42,7 +42,7 @@ task<void> round_trip(loop& l, context ctx, std::string name) {
   EXPECT_TRUE(closed) << closed.error().describe();
   EXPECT_EQ(broker.state(), connection_state::closed);
 }
-TEST_F(Rabbit, AMessageArrivesAsItWasPublished) { run(round_trip(loop_, in(30s), named("exchange"))); }
+TEST_F(Rabbit, AMessageArrivesAsItWasPublished) { run(round_trip(loop_, in(120s), named("exchange"))); }
 
 task<void> many(loop& l, context ctx, std::string name, table arguments) {
   constexpr int count = 10'000;
@@ -89,7 +89,7 @@ task<void> returns(loop& l, context ctx) {
       co_await ch.publish(ctx, {.routing_key = "weft.test.nowhere", .unroutable = unroutable::is_dropped});
   EXPECT_TRUE(dropped);
 }
-TEST_F(Rabbit, AnUnroutableMessageIsAnErrorOfItsOwn) { run(returns(loop_, in(30s))); }
+TEST_F(Rabbit, AnUnroutableMessageIsAnErrorOfItsOwn) { run(returns(loop_, in(120s))); }
 
 task<void> overflow(loop& l, context ctx, std::string name) {
   auto [broker, ch] = co_await open(l, broker_url());
@@ -102,7 +102,7 @@ task<void> overflow(loop& l, context ctx, std::string name) {
   EXPECT_THAT(outcomes, ElementsAre("ok", "ok", "resource_exhausted", "resource_exhausted"));
   EXPECT_TRUE(co_await ch.remove(ctx, queue_delete{.queue = name}));
 }
-TEST_F(Rabbit, AFullQueueRefusesByNack) { run(overflow(loop_, in(30s), named("full"))); }
+TEST_F(Rabbit, AFullQueueRefusesByNack) { run(overflow(loop_, in(120s), named("full"))); }
 
 task<void> prefetching(loop& l, context ctx, std::string name) {
   auto [broker, ch] = co_await open(l, broker_url(), {.prefetch = 3});
@@ -125,7 +125,7 @@ task<void> prefetching(loop& l, context ctx, std::string name) {
   EXPECT_TRUE(again);
   EXPECT_TRUE(co_await ch.remove(ctx, queue_delete{.queue = name}));
 }
-TEST_F(Rabbit, PrefetchBoundsWhatIsNotAcknowledged) { run(prefetching(loop_, in(30s), named("queue"))); }
+TEST_F(Rabbit, PrefetchBoundsWhatIsNotAcknowledged) { run(prefetching(loop_, in(120s), named("queue"))); }
 
 task<void> delivery_counts(loop& l, context ctx, std::string name) {
   auto [broker, ch] = co_await open(l, broker_url());
@@ -141,7 +141,7 @@ task<void> delivery_counts(loop& l, context ctx, std::string name) {
   EXPECT_THAT(counts, ElementsAre(0, 1, 2));
   EXPECT_TRUE(co_await ch.remove(ctx, queue_delete{.queue = name}));
 }
-TEST_F(Rabbit, AQuorumQueueCountsDeliveries) { run(delivery_counts(loop_, in(30s), named("queue"))); }
+TEST_F(Rabbit, AQuorumQueueCountsDeliveries) { run(delivery_counts(loop_, in(120s), named("queue"))); }
 
 task<errc> open_code(loop& l, context ctx, std::string url) {
   auto made = co_await connection::open(l, ctx, connection_options::parse(url).value());
@@ -165,7 +165,7 @@ task<void> encrypted(loop& l, context ctx) {
   EXPECT_EQ((co_await ch.get(ctx, q.queue)).value()->message.body.size(), 200'000u);
   EXPECT_EQ(co_await open_code(l, ctx, "amqps://weft:weft@localhost:" + port), errc::unauthenticated);
 }
-TEST_F(Rabbit, SpeaksTls) { run(encrypted(loop_, in(30s))); }
+TEST_F(Rabbit, SpeaksTls) { run(encrypted(loop_, in(120s))); }
 
 task<void> refused_requests(loop& l, context ctx, std::string name) {
   std::vector<std::string> events;
@@ -187,7 +187,7 @@ task<void> refused_requests(loop& l, context ctx, std::string name) {
   EXPECT_TRUE(co_await ch.remove(ctx, queue_delete{.queue = name}));
 }
 TEST_F(Rabbit, ARefusedRequestFailsAloneAndTheChannelComesBack) {
-  run(refused_requests(loop_, in(30s), named("queue")));
+  run(refused_requests(loop_, in(120s), named("queue")));
 }
 
 }  // namespace

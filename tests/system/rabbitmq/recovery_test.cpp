@@ -75,11 +75,11 @@ task<void> cut_while_busy(loop& l, context ctx, std::string name, std::string fa
 }
 std::string ctl(const std::string& arguments) { return "bash " + services_folder() + "/rabbitmq/ctl " + arguments; }
 TEST_F(Rabbit, CutConnectionsLoseNothing) {
-  run(cut_while_busy(loop_, in(120s), named("queue"), ctl("close_all_connections cut"), 3, {}));
+  run(cut_while_busy(loop_, in(300s), named("queue"), ctl("close_all_connections cut"), 3, {}));
 }
 TEST_F(Rabbit, ARestartedBrokerLosesNothing) {
   const auto restart = "cd " WEFT_SOURCE_DIR " && ./dev services restart rabbitmq";
-  run(cut_while_busy(loop_, in(180s), named("queue"), restart, 1, {{"x-queue-type", "quorum"}}));
+  run(cut_while_busy(loop_, in(300s), named("queue"), restart, 1, {{"x-queue-type", "quorum"}}));
 }
 
 task<void> deleted_queue(loop& l, context ctx, std::string name) {
@@ -100,7 +100,7 @@ task<void> deleted_queue(loop& l, context ctx, std::string name) {
   EXPECT_EQ(ch.generation(), 1u);
   EXPECT_TRUE(co_await ch.remove(ctx, queue_delete{.queue = name}));
 }
-TEST_F(Rabbit, AConsumerOutlivesItsQueue) { run(deleted_queue(loop_, in(30s), named("queue"))); }
+TEST_F(Rabbit, AConsumerOutlivesItsQueue) { run(deleted_queue(loop_, in(120s), named("queue"))); }
 
 task<void> memory_alarm(loop& l, context ctx) {
   std::vector<std::string> events;
@@ -127,7 +127,7 @@ task<void> memory_alarm(loop& l, context ctx) {
   EXPECT_EQ((co_await ch.get(ctx, q.queue)).value()->message.body, "first");
   EXPECT_EQ((co_await ch.get(ctx, q.queue)).value()->message.body, "third");
 }
-TEST_F(Rabbit, AMemoryAlarmPausesPublishing) { run(memory_alarm(loop_, in(60s))); }
+TEST_F(Rabbit, AMemoryAlarmPausesPublishing) { run(memory_alarm(loop_, in(180s))); }
 
 task<void> stale_acks(loop& l, context ctx, std::string name) {
   auto [broker, ch] = co_await open(l, broker_url());
@@ -145,7 +145,7 @@ task<void> stale_acks(loop& l, context ctx, std::string name) {
   EXPECT_TRUE(co_await ch.remove(ctx, queue_delete{.queue = name}));
   EXPECT_EQ(broker.connects(), 2u);
 }
-TEST_F(Rabbit, AcksOfAnEarlierConnectionAreDropped) { run(stale_acks(loop_, in(30s), named("queue"))); }
+TEST_F(Rabbit, AcksOfAnEarlierConnectionAreDropped) { run(stale_acks(loop_, in(120s), named("queue"))); }
 
 }  // namespace
 }  // namespace weft::amqp
