@@ -68,7 +68,6 @@ class user_page {
   task<page> of(context ctx, int user) {
     resilience::origin from{};
     auto found = co_await answers_.run(ctx, {.cache_key = std::to_string(user), .answered_from = &from},
-                                       // weft-style: closure outlives the coroutine
                                        [this, user](const context& c) { return api_.of_user(c, user); });
     co_return page{std::move(found).value_or(posts{}), from};
   }
@@ -98,7 +97,6 @@ class world {
 
  private:
   static task<void> serve(world& w, testkit::host& h) {
-    // weft-style: closure outlives the coroutine
     http::server server{h.loop(), [&w, &h](http::request&) { return answer(w, h.loop()); }};
     EXPECT_TRUE(server.listen(h.address(80)));
     static_cast<void>(co_await weft::sleep(h.loop(), {}, 24h));

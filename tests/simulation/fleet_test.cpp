@@ -1,5 +1,6 @@
 // A fleet under everything at once keeps its promises, under each seed; and without a retry budget and a breaker it
 // does not, so that the check is known to see a storm.
+// weft-style: allow thread in this file: seeds are explored on two threads, and the totals are of all of them
 #include "fleet_scenario.hpp"
 
 #include <gtest/gtest.h>
