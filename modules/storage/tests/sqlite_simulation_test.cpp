@@ -93,7 +93,7 @@ void crash_often(simulation& sim, testkit::disk_options disk) {
 }
 
 TEST(SqliteSimulation, KeepsWhatWasAcknowledgedThroughPowerLosses) {
-  const auto report = testkit::explore({.name = "SqliteSimulation.PowerLosses", .seeds = 150},
+  const auto report = testkit::explore({.name = "SqliteSimulation.PowerLosses", .seeds = 60},
                                        [](simulation& sim) { crash_often(sim, {.power_loss_in_call = 0.01}); });
   EXPECT_TRUE(report.passed()) << report;
 }

@@ -1,6 +1,6 @@
 #include "connection.hpp"
 
-#include "../sql_text.hpp"
+#include "sql_text.hpp"
 #include "error.hpp"
 #include "values.hpp"
 

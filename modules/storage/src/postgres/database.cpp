@@ -1,4 +1,4 @@
-#include "../sql_text.hpp"
+#include "sql_text.hpp"
 #include "listening.hpp"
 #include "pool.hpp"
 

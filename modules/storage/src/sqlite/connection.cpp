@@ -1,6 +1,6 @@
 #include "connection.hpp"
 
-#include "../sql_text.hpp"
+#include "sql_text.hpp"
 #include "error.hpp"
 
 #include <algorithm>
@@ -23,6 +23,7 @@ result<std::unique_ptr<sqlite_connection>> sqlite_connection::open(const sqlite_
 
 sqlite_connection::~sqlite_connection() {
   for (auto& [sql, p] : prepared_) sqlite3_finalize(p.handle);
+  for (auto& [sql, handle] : controls_) sqlite3_finalize(handle);
   sqlite3_close_v2(handle_);
 }
 
@@ -53,6 +54,18 @@ result<> sqlite_connection::configure() {
   WEFT_TRY_VOID(control(("PRAGMA wal_autocheckpoint=" + std::to_string(options_.checkpoint_pages)).c_str()));
   WEFT_TRY_VOID(control("PRAGMA journal_size_limit=67108864"));
   sqlite3_busy_timeout(handle_, 5000);
+  return {};
+}
+
+// Of the verbs around every write each is parsed once.
+result<> sqlite_connection::control_prepared(const char* sql) {
+  auto& handle = controls_[sql];
+  if (handle == nullptr)
+    if (const int status = sqlite3_prepare_v3(handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, nullptr);
+        status != SQLITE_OK)
+      return fail(sqlite_failure(handle_, status, sql));
+  sqlite3_step(handle);
+  if (const int status = sqlite3_reset(handle); status != SQLITE_OK) return fail(sqlite_failure(handle_, status, sql));
   return {};
 }
 

@@ -23,8 +23,10 @@ class sqlite_connection final : public sqlite_session {
 
   // Refused: statements for which check_statement() finds a reason, and on a reader those that write.
   result<rows> run(std::string_view sql, const parameters& values = {}) override;
-  // BEGIN and the like, and pragmas.
+  // Pragmas.
   result<> control(const char* sql);
+  // BEGIN and the like: few, and the same each time.
+  result<> control_prepared(const char* sql);
 
   [[nodiscard]] bool in_transaction() const noexcept { return sqlite3_get_autocommit(handle_) == 0; }
   // A reader met a statement that writes since this was last asked.
@@ -53,7 +55,8 @@ class sqlite_connection final : public sqlite_session {
   role role_;
   sqlite3* handle_ = nullptr;
   std::map<std::string, prepared, std::less<>> prepared_;
-  std::list<std::string> ages_;  // the least recently used first
+  std::map<std::string_view, sqlite3_stmt*> controls_;  // texts that are literals
+  std::list<std::string> ages_;                         // the least recently used first
   const std::atomic<bool>* interrupt_ = nullptr;
   bool met_write_ = false;
 };

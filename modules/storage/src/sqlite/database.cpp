@@ -1,4 +1,4 @@
-#include "../sql_text.hpp"
+#include "sql_text.hpp"
 #include "engine.hpp"
 
 #include <weft/runtime/blocking.hpp>
@@ -55,7 +55,7 @@ class sqlite_transaction final : public transaction::session {
     const auto work = [state = state_](sqlite_connection& c) -> result<> {
       if (state->failed) return fail(failed_before());
       if (!c.in_transaction()) return {};  // nothing was done in it
-      return c.control("COMMIT");
+      return c.control_prepared("COMMIT");
     };
     auto& lane = *lane_;
     auto done = co_await sqlite_engine::run_held(engine_, context{}, lane, work, false);
@@ -69,7 +69,7 @@ class sqlite_transaction final : public transaction::session {
     auto done = co_await sqlite_engine::run_held(
         engine_, context{}, lane,
         [](sqlite_connection& c) -> result<> {
-          if (c.in_transaction()) return c.control("ROLLBACK");
+          if (c.in_transaction()) return c.control_prepared("ROLLBACK");
           return {};
         },
         false);
@@ -88,7 +88,7 @@ class sqlite_transaction final : public transaction::session {
   static result<> ready(sqlite_connection& c, state& s, access mode) {
     if (s.failed) return fail(failed_before());
     if (c.in_transaction()) return {};
-    if (auto begun = c.control(mode == access::read_only ? "BEGIN" : "BEGIN IMMEDIATE"); !begun)
+    if (auto begun = c.control_prepared(mode == access::read_only ? "BEGIN" : "BEGIN IMMEDIATE"); !begun)
       return fail(begun.error().as_unprocessed());
     return {};
   }

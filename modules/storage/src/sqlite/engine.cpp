@@ -248,13 +248,13 @@ void sqlite_engine::start_reads() {
           auto& c = *at->connection;
           c.interrupt_by(&call->interrupted);
           try {
-            call->outcome = c.control("BEGIN");
+            call->outcome = c.control_prepared("BEGIN");
             if (call->outcome) call->outcome = call->work(c);
           } catch (...) {
             call->problem = std::current_exception();
           }
           c.interrupt_by(nullptr);
-          if (c.in_transaction()) static_cast<void>(c.control("ROLLBACK"));
+          if (c.in_transaction()) static_cast<void>(c.control_prepared("ROLLBACK"));
         },
         [self = shared_from_this(), call, at = lane.get()] {
           self->finish(*call);
@@ -297,7 +297,7 @@ void sqlite_engine::start_held(sqlite_lane& lane) {
 void sqlite_engine::release(sqlite_lane& lane) {
   lane.giving_back = true;
   lane.held.push_back(std::make_shared<sqlite_call>(loop_, [](sqlite_connection& c) -> result<> {
-    if (c.in_transaction()) return c.control("ROLLBACK");
+    if (c.in_transaction()) return c.control_prepared("ROLLBACK");
     return {};
   }));
   start_held(lane);

@@ -15,7 +15,7 @@ result<> call_guarded(sqlite_connection& c, sqlite_call& call) {
 }
 
 void undo(sqlite_connection& c) {
-  if (c.in_transaction()) static_cast<void>(c.control("ROLLBACK"));
+  if (c.in_transaction()) static_cast<void>(c.control_prepared("ROLLBACK"));
 }
 
 class group_run {
@@ -26,7 +26,7 @@ class group_run {
     const bool alone = group.size() == 1;
     for (const auto& call : group) {
       if (!connection_.in_transaction()) {
-        if (auto begun = connection_.control("BEGIN IMMEDIATE"); !begun) {
+        if (auto begun = connection_.control_prepared("BEGIN IMMEDIATE"); !begun) {
           call->outcome = fail(begun.error().as_unprocessed());
           continue;
         }
@@ -45,14 +45,14 @@ class group_run {
 
  private:
   result<> in_savepoint(sqlite_call& call) {
-    WEFT_TRY_VOID(connection_.control("SAVEPOINT one"));
+    WEFT_TRY_VOID(connection_.control_prepared("SAVEPOINT one"));
     auto done = call_guarded(connection_, call);
     if (!connection_.in_transaction()) {  // SQLite undid everything: no space, a failing device
       if (done) done = fail(errc::aborted, "the transaction ended while it was used");
       return done;
     }
-    if (!done) WEFT_TRY_VOID(connection_.control("ROLLBACK TO one"));
-    WEFT_TRY_VOID(connection_.control("RELEASE one"));
+    if (!done) WEFT_TRY_VOID(connection_.control_prepared("ROLLBACK TO one"));
+    WEFT_TRY_VOID(connection_.control_prepared("RELEASE one"));
     return done;
   }
 
@@ -66,7 +66,7 @@ class group_run {
 
   void commit() {
     if (!connection_.in_transaction()) return;
-    if (auto committed = connection_.control("COMMIT"); !committed) {
+    if (auto committed = connection_.control_prepared("COMMIT"); !committed) {
       undo(connection_);
       for (auto* call : kept_) call->outcome = committed;
       return;
