@@ -163,28 +163,36 @@ policy_set::~policy_set() = default;
 result<> policy_set::apply(const policies& config, steady_time now) {
   for (const auto& found : lint(config))
     if (found.severity == severity::error) return fail(errc::invalid_argument, found.describe());
-  for (const auto& [name, p] : config.policies) {
-    auto& e = entries_[name];
-    if (!e) e = std::make_shared<entry>(name, told_);
-    e->apply(p, now);
+  std::vector<std::pair<std::shared_ptr<entry>, policy>> changed;
+  {
+    const spin_lock::guard guard{lock_};
+    for (const auto& [name, p] : config.policies) {
+      auto& e = entries_[name];
+      if (!e) e = std::make_shared<entry>(name, told_);
+      changed.emplace_back(e, p);
+    }
+    for (const auto& [name, e] : entries_)
+      if (!config.policies.contains(name)) changed.emplace_back(e, policy{});
   }
-  for (const auto& [name, e] : entries_)
-    if (!config.policies.contains(name)) e->apply({}, now);
+  for (const auto& [e, p] : changed) e->apply(p, now);
   return {};
 }
 
 std::shared_ptr<policy_source> policy_set::find(std::string_view name) const {
+  const spin_lock::guard guard{lock_};
   const auto at = entries_.find(name);
   return at == entries_.end() ? nullptr : at->second;
 }
 
 std::vector<std::string> policy_set::names() const {
+  const spin_lock::guard guard{lock_};
   std::vector<std::string> all;
   for (const auto& [name, e] : entries_) all.push_back(name);
   return all;
 }
 
 std::shared_ptr<breaker_core> policy_set::breaker(std::string_view name) const {
+  const spin_lock::guard guard{lock_};
   const auto at = entries_.find(name);
   return at == entries_.end() ? nullptr : at->second->breaker();
 }

@@ -15,6 +15,7 @@
 //
 // The order is cache, load_shed, timeout, retry, hedge, circuit_breaker, rate_limit, bulkhead, adaptive_concurrency,
 // attempt_timeout, unless `order` names another. Threads: find() and pipelines on any loop; apply() one at a time.
+#include <weft/resilience/core/spin_lock.hpp>
 #include <weft/resilience/lint.hpp>
 #include <weft/resilience/policy_source.hpp>
 
@@ -77,6 +78,7 @@ class policy_set {
 
  private:
   class entry;
+  mutable spin_lock lock_;  // of the map alone: apply() may add a name while another core looks one up
   std::map<std::string, std::shared_ptr<entry>, std::less<>> entries_;
   std::shared_ptr<std::function<void(const breaker_event&)>> told_;
 };
