@@ -125,7 +125,7 @@ double weft_sqlite(const std::string& file, int batch, duration time) {
 
 std::string server() {
   const char* url = std::getenv("WEFT_POSTGRES_URL");
-  return url != nullptr ? url : "postgres://weft:weft@127.0.0.1:35432/weft";
+  return url != nullptr ? url : "postgres://weft:weft@127.0.0.1:24432/weft";
 }
 
 constexpr const char* insert_sql = "INSERT INTO weft_bench (s) VALUES ($1)";

@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154  # `folder`, `command` and the deadlines belong to tools/dev/services.sh.
 # PostgreSQL 15 with a cluster of its own: user weft with password weft, superuser of the database weft; fsync is on.
-#   WEFT_POSTGRES_PORT   its port on 127.0.0.1, 35432 unless set; its Unix socket is in build/services/postgresql
-# Tests: postgres://weft:weft@127.0.0.1:35432/weft
-postgres_port=${WEFT_POSTGRES_PORT:-35432}
+#   WEFT_POSTGRES_PORT   its port on 127.0.0.1, 24432 unless set (below the ephemeral ports); its Unix socket is in build/services/postgresql
+# Tests: postgres://weft:weft@127.0.0.1:24432/weft
+postgres_port=${WEFT_POSTGRES_PORT:-24432}
 start_deadline=60
 stop_deadline=20
 
@@ -34,13 +34,20 @@ service_answers() {
 }
 
 service_command() {
-  local server data=$folder/data password=$folder/password
+  local server home=$folder data=$folder/data password=$folder/password
   server=$(postgres_program postgres)
   if ((EUID == 0)); then
     chown postgres "$folder"
-    # The server's user must reach the folder; of what lies above it only the way is opened.
-    as_server test -x "$folder" ||
-      fail "postgresql: the user postgres cannot reach $folder" "set WEFT_SERVICES to a folder that it can, as /var/tmp/weft"
+    # The server's user must reach its data. Below a folder that is root's alone (a home, a private temporary folder) it
+    # cannot, and the data goes to one of its own.
+    if ! as_server test -x "$folder"; then
+      home=/var/tmp/weft-postgresql-$(cksum <<<"$folder" | cut -d' ' -f1)
+      mkdir -p "$home"
+      chown postgres "$home"
+      chmod 700 "$home"
+      data=$home/data password=$home/password
+      echo "postgresql: the user postgres cannot reach $folder; the data is in $home"
+    fi
   fi
   if [[ ! -f $data/PG_VERSION || ! -f $folder/made ]]; then
     rm -rf "$data"
@@ -58,7 +65,7 @@ service_command() {
   # To the signal that ends a service the server would answer by waiting for its clients, so it does not get to see it.
   local -a stop=("$(postgres_program pg_ctl)" stop -D "$data" -m fast -t 15)
   local -a run=("$server" -D "$data" -p "$postgres_port" -c listen_addresses=127.0.0.1
-    -c unix_socket_directories="$folder" -c max_connections=100 -c shared_buffers=64MB -c log_min_messages=warning)
+    -c unix_socket_directories="$home" -c max_connections=100 -c shared_buffers=64MB -c log_min_messages=warning)
   if ((EUID == 0)); then
     stop=(runuser -u postgres -- "${stop[@]}")
     run=(runuser -u postgres -- "${run[@]}")

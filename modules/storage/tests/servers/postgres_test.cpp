@@ -7,7 +7,7 @@ namespace {
 
 std::string server() {
   const char* url = std::getenv("WEFT_POSTGRES_URL");
-  return url != nullptr ? url : "postgres://weft:weft@127.0.0.1:35432/weft";
+  return url != nullptr ? url : "postgres://weft:weft@127.0.0.1:24432/weft";
 }
 
 // A schema of its own, removed at the end.
@@ -74,7 +74,7 @@ struct Postgres : testing::Test {
 
 TEST_F(Postgres, NeverTellsThePassword) {
   const auto secret = std::string{"s3cr3t-word"};
-  for (const auto& url : {"postgres://weft:" + secret + "@127.0.0.1:35432/weft", "postgres://weft:" + secret + "@[::1",
+  for (const auto& url : {"postgres://weft:" + secret + "@127.0.0.1:24432/weft", "postgres://weft:" + secret + "@[::1",
                           "postgres://weft:" + secret + "@127.0.0.1:x/weft?bad",
                           "postgres://weft:" + secret + "@127.0.0.1:1/w", "postgres://weft:" + secret + "%zz@h/"}) {
     const auto refused = run(open_postgres(loop, context{}, {.url = url}));
@@ -82,10 +82,10 @@ TEST_F(Postgres, NeverTellsThePassword) {
     EXPECT_EQ(refused.error().describe().find(secret), std::string::npos) << refused.error().describe();
   }
   const auto wrong =
-      run(open_postgres(loop, context{}, {.url = "postgres://weft:" + secret + "@127.0.0.1:35432/weft"}));
+      run(open_postgres(loop, context{}, {.url = "postgres://weft:" + secret + "@127.0.0.1:24432/weft"}));
   EXPECT_EQ(wrong.error().code(), errc::unauthenticated) << wrong.error().describe();
-  EXPECT_NE(wrong.error().describe().find("127.0.0.1:35432/weft"), std::string::npos);
-  const auto nowhere = run(open_postgres(loop, context{}, {.url = "postgres://weft:weft@127.0.0.1:35432/nowhere"}));
+  EXPECT_NE(wrong.error().describe().find("127.0.0.1:24432/weft"), std::string::npos);
+  const auto nowhere = run(open_postgres(loop, context{}, {.url = "postgres://weft:weft@127.0.0.1:24432/nowhere"}));
   EXPECT_EQ(nowhere.error().code(), errc::not_found) << nowhere.error().describe();
   const auto nobody = run(open_postgres(loop, context{}, {.url = "postgres://weft:weft@127.0.0.1:1/weft"}));
   EXPECT_EQ(nobody.error().code(), errc::unavailable);
