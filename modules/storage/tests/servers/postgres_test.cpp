@@ -10,6 +10,13 @@ std::string server() {
   return url != nullptr ? url : "postgres://weft:weft@127.0.0.1:24432/weft";
 }
 
+// Its "host:port".
+std::string host_and_port() {
+  const auto url = server();
+  const auto begin = url.find('@') + 1;
+  return url.substr(begin, url.find('/', begin) - begin);
+}
+
 // A schema of its own, removed at the end.
 class schema final : public place {
  public:
@@ -74,18 +81,19 @@ struct Postgres : testing::Test {
 
 TEST_F(Postgres, NeverTellsThePassword) {
   const auto secret = std::string{"s3cr3t-word"};
-  for (const auto& url : {"postgres://weft:" + secret + "@127.0.0.1:24432/weft", "postgres://weft:" + secret + "@[::1",
-                          "postgres://weft:" + secret + "@127.0.0.1:x/weft?bad",
+  for (const auto& url : {"postgres://weft:" + secret + "@" + host_and_port() + "/weft",
+                          "postgres://weft:" + secret + "@[::1", "postgres://weft:" + secret + "@127.0.0.1:x/weft?bad",
                           "postgres://weft:" + secret + "@127.0.0.1:1/w", "postgres://weft:" + secret + "%zz@h/"}) {
     const auto refused = run(open_postgres(loop, context{}, {.url = url}));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().describe().find(secret), std::string::npos) << refused.error().describe();
   }
   const auto wrong =
-      run(open_postgres(loop, context{}, {.url = "postgres://weft:" + secret + "@127.0.0.1:24432/weft"}));
+      run(open_postgres(loop, context{}, {.url = "postgres://weft:" + secret + "@" + host_and_port() + "/weft"}));
   EXPECT_EQ(wrong.error().code(), errc::unauthenticated) << wrong.error().describe();
-  EXPECT_NE(wrong.error().describe().find("127.0.0.1:24432/weft"), std::string::npos);
-  const auto nowhere = run(open_postgres(loop, context{}, {.url = "postgres://weft:weft@127.0.0.1:24432/nowhere"}));
+  EXPECT_NE(wrong.error().describe().find(host_and_port() + "/weft"), std::string::npos);
+  const auto nowhere =
+      run(open_postgres(loop, context{}, {.url = "postgres://weft:weft@" + host_and_port() + "/nowhere"}));
   EXPECT_EQ(nowhere.error().code(), errc::not_found) << nowhere.error().describe();
   const auto nobody = run(open_postgres(loop, context{}, {.url = "postgres://weft:weft@127.0.0.1:1/weft"}));
   EXPECT_EQ(nobody.error().code(), errc::unavailable);
