@@ -6,7 +6,7 @@ usage: ./dev bench [name] [arguments of the benchmark]
 Without a name: lists the benchmarks and runs them all, except build. With one: runs tools/bench/<name>.sh, or the
 program build/release/bench/<name>. They are built with the preset release; docs/benchmarks.md explains the figures.
 
-  ./dev bench build [preset]   builds everything from nothing, without ccache, and prints the seconds and the ten
+  ./dev bench build [preset]   builds everything from nothing, taking nothing from ccache, and prints the seconds and the ten
                                slowest translation units (preset dev unless named; in build/bench-build)
 TEXT
 }
@@ -64,7 +64,8 @@ clean_build() {
   [[ -f bench/CMakeLists.txt ]] && options+=(-DWEFT_BENCH=ON)
   rm -rf "$folder"
   mkdir -p "$folder"
-  export CCACHE_DISABLE=1
+  # compiles every unit, and leaves the results for the builds that follow
+  export CCACHE_RECACHE=1
   step "configuring $folder as $preset"
   cmake --preset "$preset" -B "$folder" "${options[@]}" >"$folder/configure.log" 2>&1 </dev/null || {
     tail -n 30 "$folder/configure.log" >&2
