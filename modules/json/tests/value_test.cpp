@@ -1,5 +1,6 @@
-#include <gtest/gtest.h>
+#include <weft/json/pretty.hpp>
 
+#include <gtest/gtest.h>
 #include <boost/json/object.hpp>
 
 #include "types.hpp"
@@ -29,6 +30,11 @@ TEST(value, comes_back_as_the_same_text) {
     ASSERT_TRUE(v) << v.error().describe();
     EXPECT_EQ(json::serialize(*v), text);
   }
+}
+
+TEST(value, is_laid_out_for_people) {
+  EXPECT_EQ(json::pretty(json::parse(R"({"b":[],"a":[1,{"c":{}}],"d":"x"})").value()),
+            "{\n  \"b\": [],\n  \"a\": [\n    1,\n    {\n      \"c\": {}\n    }\n  ],\n  \"d\": \"x\"\n}");
 }
 
 TEST(value, refuses_a_key_that_appears_twice) {

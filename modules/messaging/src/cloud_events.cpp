@@ -1,8 +1,7 @@
 #include <weft/messaging/cloud_events.hpp>
+#include <weft/messaging/text_encoding.hpp>
 
 #include <algorithm>
-
-#include "text_encoding.hpp"
 
 namespace weft::messaging {
 

@@ -2,13 +2,12 @@
 #include <weft/json/value.hpp>
 #include <weft/json/writer.hpp>
 #include <weft/messaging/cloud_events.hpp>
+#include <weft/messaging/text_encoding.hpp>
 
 #include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/json/string.hpp>
 #include <charconv>
-
-#include "text_encoding.hpp"
 
 namespace weft::messaging {
 

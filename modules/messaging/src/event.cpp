@@ -1,9 +1,8 @@
 #include <weft/messaging/event.hpp>
+#include <weft/messaging/text_encoding.hpp>
 
 #include <algorithm>
 #include <charconv>
-
-#include "text_encoding.hpp"
 
 namespace weft::messaging {
 

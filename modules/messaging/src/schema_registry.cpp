@@ -1,7 +1,6 @@
-#include <weft/json/writer.hpp>
+#include <weft/json/pretty.hpp>
 #include <weft/messaging/schema_registry.hpp>
 
-#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <charconv>
 
@@ -62,35 +61,6 @@ result<schema_registry::subject> read_subject(const std::string& path, const jso
   return s;
 }
 
-// Two spaces deep; the order of members is kept.
-void print(std::string& out, const json::value& v, std::size_t depth) {
-  const auto line = [&](std::size_t deep) { out.append("\n").append(2 * deep, ' '); };
-  if (v.is_object() && !v.get_object().empty()) {
-    out += '{';
-    bool first = true;
-    for (const auto& member : v.get_object()) {
-      if (!std::exchange(first, false)) out += ',';
-      line(depth + 1);
-      out += json::serialize(json::value(member.key())) + ": ";
-      print(out, member.value(), depth + 1);
-    }
-    line(depth);
-    out += '}';
-  } else if (v.is_array() && !v.get_array().empty()) {
-    out += '[';
-    bool first = true;
-    for (const auto& each : v.get_array()) {
-      if (!std::exchange(first, false)) out += ',';
-      line(depth + 1);
-      print(out, each, depth + 1);
-    }
-    line(depth);
-    out += ']';
-  } else {
-    out += json::serialize(v);
-  }
-}
-
 std::string list(const std::vector<incompatibility>& problems) {
   std::string text;
   for (const auto& each : problems) text += (text.empty() ? "" : "; ") + each.describe();
@@ -121,9 +91,7 @@ std::string schema_registry::to_json() const {
     types[name] = boost::json::object{{"compatibility", boost::json::string_view{wanted.data(), wanted.size()}},
                                       {"versions", std::move(versions)}};
   }
-  std::string out;
-  print(out, boost::json::object{{"types", std::move(types)}}, 0);
-  return out + "\n";
+  return json::pretty(boost::json::object{{"types", std::move(types)}}) + "\n";
 }
 
 const schema_registry::subject* schema_registry::find(std::string_view type) const noexcept {

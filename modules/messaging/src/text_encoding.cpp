@@ -1,4 +1,4 @@
-#include "text_encoding.hpp"
+#include <weft/messaging/text_encoding.hpp>
 
 #include <array>
 #include <cstdint>
