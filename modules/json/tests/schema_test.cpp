@@ -73,6 +73,19 @@ TEST(schema, carries_descriptions) {
             R"("required":["unitPrice","class"]})");
 }
 
+TEST(schema, carries_names_and_descriptions_of_inherited_members) {
+  EXPECT_EQ(definition(json::schema_of<reduced_camel>(), "reduced_camel"),
+            R"({"type":"object","properties":{"unitPrice":{"type":"integer",)"
+            R"("minimum":-2147483648,"maximum":2147483647,"description":"In cents"},)"
+            R"("class":{"type":"string","description":"Of the sale"},)"
+            R"("old_price":{"type":"integer","minimum":-2147483648,"maximum":2147483647}},)"
+            R"("required":["unitPrice","class","old_price"]})");
+  reduced_camel sale;
+  sale.class_ = "b";
+  sale.old_price = 7;
+  EXPECT_EQ(json::encode(sale), R"({"unitPrice":0,"class":"b","old_price":7})");
+}
+
 TEST(schema, of_a_configuration_says_what_is_known_and_its_defaults) {
   const auto s = json::schema_of<configuration>(
       {.unknown_fields = json::unknown_fields::refuse, .missing_fields = json::missing_fields::keep_default});

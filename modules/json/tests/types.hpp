@@ -86,6 +86,12 @@ struct camel {
 };
 BOOST_DESCRIBE_STRUCT(camel, (), (unit_price, class_))
 
+// Inherits names and descriptions, and says more of one member.
+struct reduced_camel : camel {
+  int old_price = 0;
+};
+BOOST_DESCRIBE_STRUCT(reduced_camel, (camel), (old_price))
+
 struct bank_transfer {
   std::string iban;
 };
@@ -112,6 +118,11 @@ struct weft::json::traits<shop::camel> {
       {.member = "class_", .name = "class"},
       {.member = "unit_price", .description = "In cents"},
   };
+};
+
+template <>
+struct weft::json::traits<shop::reduced_camel> {
+  static constexpr field_note fields[] = {{.member = "class_", .description = "Of the sale"}};
 };
 
 template <>

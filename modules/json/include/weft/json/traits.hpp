@@ -13,8 +13,9 @@
 //           {.member = "sku", .name = "SKU", .description = "Stock keeping unit"}};
 //     };
 //
-// `names` and `fields` hold for enumerators of a described enum as well. A std::variant's traits may name its tag:
-// `static constexpr std::string_view tag = "kind";` (default "type").
+// `names` and `fields` hold for enumerators of a described enum as well. For an inherited member, what the traits of
+// the derived struct leave open is taken from those of the struct that declares it. A std::variant's traits may name
+// its tag: `static constexpr std::string_view tag = "kind";` (default "type").
 #include <array>
 #include <boost/describe/enumerators.hpp>
 #include <boost/describe/members.hpp>
@@ -75,17 +76,32 @@ consteval std::string_view description_of() {
   }
 }
 
-template <class T>
+// The struct that declares member D, which T may inherit; T for an enumerator.
+template <class T, class D>
+struct declared_by {
+  using type = T;
+};
+template <class Member, class Owner>
+std::type_identity<Owner> owner_of(Member Owner::*);
+template <class T, class D>
+  requires requires { owner_of(D::pointer); }
+struct declared_by<T, D> {
+  using type = typename decltype(owner_of(D::pointer))::type;
+};
+
+template <class T, class Owner>
 consteval case_style style_of() {
   if constexpr (requires { traits<T>::names; }) {
     return traits<T>::names;
+  } else if constexpr (requires { traits<Owner>::names; }) {
+    return traits<Owner>::names;
   } else {
     return case_style::as_written;
   }
 }
 
 template <class T>
-consteval field_note note_of(std::string_view member) {
+consteval field_note own_note_of(std::string_view member) {
   if constexpr (requires { traits<T>::fields; }) {
     for (const field_note& note : traits<T>::fields) {
       if (note.member == member) return note;
@@ -94,10 +110,22 @@ consteval field_note note_of(std::string_view member) {
   return {.member = member};
 }
 
+template <class T, class Owner>
+consteval field_note note_of(std::string_view member) {
+  field_note note = own_note_of<T>(member);
+  if constexpr (!std::is_same_v<T, Owner>) {
+    const field_note inherited = own_note_of<Owner>(member);
+    if (note.name.empty()) note.name = inherited.name;
+    if (note.description.empty()) note.description = inherited.description;
+  }
+  return note;
+}
+
 // The JSON name of member or enumerator D of T, as the text that stands before its value: ",\"name\":".
 template <class T, class D>
 struct field_name {
-  static constexpr field_note note = note_of<T>(D::name);
+  using owner = typename declared_by<T, D>::type;
+  static constexpr field_note note = note_of<T, owner>(D::name);
   static constexpr std::size_t room = (note.name.empty() ? note.member.size() : note.name.size()) + 4;
   struct text {
     std::array<char, room> chars{};
@@ -113,7 +141,7 @@ struct field_name {
     } else {
       bool upper = false;
       for (const char c : note.member) {
-        if (style_of<T>() == case_style::camel && c == '_' && out.size > 2) {
+        if (style_of<T, owner>() == case_style::camel && c == '_' && out.size > 2) {
           upper = true;
           continue;
         }
