@@ -170,7 +170,7 @@ problems lint(const cache_options& o, std::string_view path) {
   sink s{path};
   s.error_if(o.max_entries == 0, "max_entries", "is 0", "give 1 or more, or remove cache");
   s.error_if(o.max_bytes == 0, "max_bytes", "is 0", "give the bytes that it may hold, or remove cache");
-  s.positive(o.ttl, "ttl");
+  s.not_negative(o.ttl, "ttl");
   s.not_negative(o.stale_if_error, "stale_if_error");
   s.not_negative(o.stale_while_revalidate, "stale_while_revalidate");
   return s.take();

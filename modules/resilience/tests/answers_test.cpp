@@ -133,6 +133,21 @@ TEST(CachePolicy, OneCallerFetchesForAll) {
   EXPECT_EQ(got, (std::vector<std::string>(5, "answer 1")));
 }
 
+TEST(CachePolicy, WithoutTimeToLiveAsksEachTimeAndOnceForAll) {
+  bench b;
+  pipeline<std::string> guard{b.loop, "posts", cache<std::string>{{.ttl = 0s, .stale_if_error = 1min}}};
+  std::vector<std::string> got;
+  b.loop.run(many(b.loop, guard, b.posts, {}, 5, got));
+  EXPECT_EQ(got, (std::vector<std::string>(5, "answer 1")));
+  b.loop.advance(1ms);
+  EXPECT_EQ(b.call(guard), "answer 2");
+  EXPECT_EQ(b.from, origin::call);
+  b.posts.fails = errc::unavailable;
+  b.loop.advance(1ms);
+  EXPECT_EQ(b.call(guard), "answer 2");
+  EXPECT_EQ(b.from, origin::stale_cache);
+}
+
 TEST(CachePolicy, AnotherLeadsWhenTheFirstGivesUp) {
   bench b;
   pipeline<std::string> guard{b.loop, "posts", cache<std::string>{}};

@@ -56,6 +56,14 @@ TEST(Cache, AnswersByAge) {
   EXPECT_EQ(c.size(), 0u);
 }
 
+TEST(Cache, WithoutTimeToLiveKeepsForThoseOfTheSameTurn) {
+  cache_core<int> c{{.ttl = 0s}};
+  c.store("a", 1, 8, start);
+  EXPECT_EQ(c.find("a", start).state, freshness::fresh);
+  EXPECT_EQ(c.find("a", start + 1ns).state, freshness::absent);
+  EXPECT_EQ(c.size(), 0u);
+}
+
 TEST(Cache, IsBoundedByEntriesAndBytes) {
   cache_core<int> c{{.max_entries = 3, .max_bytes = 100}};
   for (const auto* key : {"a", "b", "c"}) c.store(key, 1, 9, start);

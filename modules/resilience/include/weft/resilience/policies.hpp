@@ -166,9 +166,9 @@ BOOST_DESCRIBE_STRUCT(load_shed, (), (max_in_flight, critical, high, normal, low
 struct cache_options {
   std::uint32_t max_entries = 10'000;
   std::uint64_t max_bytes = 64 * 1024 * 1024;  // of keys and values, as the weigher says
-  duration ttl = 60s;
-  duration stale_if_error{};          // beyond ttl, served when the call fails
-  duration stale_while_revalidate{};  // beyond ttl, served while one caller fetches anew
+  duration ttl = 60s;                          // 0: asked each time, once for those who ask together
+  duration stale_if_error{};                   // beyond ttl, served when the call fails
+  duration stale_while_revalidate{};           // beyond ttl, served while one caller fetches anew
   policy_mode mode = policy_mode::enforce;
 };
 BOOST_DESCRIBE_STRUCT(cache_options, (), (max_entries, max_bytes, ttl, stale_if_error, stale_while_revalidate, mode))

@@ -39,12 +39,14 @@ class cache_core {
     auto& e = *at->second;
     const auto age = now - e.stored;
     const auto beyond = age - options_.ttl;
-    if (beyond >= std::max(options_.stale_if_error, options_.stale_while_revalidate) && beyond >= duration::zero()) {
+    // What was stored in this very turn of the loop is what callers waited for, also when nothing is kept for longer.
+    const bool fresh = beyond < duration::zero() || age == duration::zero();
+    if (!fresh && beyond >= std::max(options_.stale_if_error, options_.stale_while_revalidate)) {
       erase(at->second);
       return {};
     }
     entries_.splice(entries_.begin(), entries_, at->second);
-    const auto state = beyond < duration::zero()                  ? freshness::fresh
+    const auto state = fresh                                      ? freshness::fresh
                        : beyond < options_.stale_while_revalidate ? freshness::revalidate
                                                                   : freshness::stale;
     return {state, &e.value, age};
