@@ -1,13 +1,13 @@
+#include <weft/messaging/core/group_hub.hpp>
 #include <weft/messaging/memory_broker.hpp>
 
 #include <algorithm>
 #include <charconv>
-
-#include "memory_hub.hpp"
+#include <stdexcept>
 
 namespace weft::messaging {
 
-using guard = memory_hub::state::guard;
+using guard = group_hub::guard;
 
 namespace {
 
@@ -19,105 +19,99 @@ broker_features features_of(const memory_options& options) {
           .max_message_bytes = options.max_message_bytes};
 }
 
-// A place among the publishers that wait for room in a group, left however the wait ends. The group may be gone.
-class publisher_place {
- public:
-  publisher_place(memory_hub::state& s, std::string group, memory_sleeper_ptr who)
-      : state_{s}, group_{std::move(group)}, who_{std::move(who)} {}
-  publisher_place(const publisher_place&) = delete;
-  publisher_place& operator=(const publisher_place&) = delete;
-  ~publisher_place() {
-    const guard locked{state_.lock};
-    if (auto* group = state_.find(group_))
-      if (!memory_hub::state::stop_waiting(group->publishers, who_))
-        memory_hub::state::wake_publisher(*group, who_->home);  // there may be room for one more
-  }
-
- private:
-  memory_hub::state& state_;
-  std::string group_;
-  memory_sleeper_ptr who_;
-};
-
-error full(const std::string& group, const memory_options& options) {
-  const error e{errc::resource_exhausted, "group '" + group + "' is full: " + std::to_string(options.max_messages) +
-                                              " messages or " + std::to_string(options.max_bytes) + " bytes wait"};
-  return e.with_remedy("consume faster, publish slower, or raise max_messages and max_bytes");
-}
-
 // Takes the message if every group that wants it has room; else the first that has none.
-memory_group* try_publish(memory_hub::state& state, outgoing& what, loop& l, bool& routed) {
+hub_group_ptr try_publish(group_hub& hub, outgoing& what, loop& l, bool& routed) {
   const auto bytes = what.what.size();
-  const auto& takers = state.takers_of(what.what.topic);
+  const auto& takers = hub.takers_of(what.what.topic);
   routed = !takers.empty();
-  for (auto* group : takers)
-    if (!group->queue.has_room(what.what, bytes)) return group;
+  for (const auto& group : takers)
+    if (!group->queue->has_room(1, bytes) || !group->queue->has_room_on(what.what.key)) return group;
   if (!routed) return nullptr;
-  const auto now = l.now();
-  const auto wall = l.wall_now();
+  const group_queue::arrival at{.delay = what.delay, .now = l.now(), .wall = l.wall_now()};
   const auto shared = std::make_shared<const message>(std::move(what.what));
-  for (auto* group : takers) {
-    group->queue.add(shared, bytes, what.delay, now, wall);
-    memory_hub::state::wake_consumer(*group, l);
+  for (const auto& group : takers) {
+    group->queue->add(shared, bytes, at);
+    group_hub::wake_consumer(*group, l);
   }
   return nullptr;
 }
 
-result<> check(const outgoing& what, const memory_options& options) {
+result<> check_outgoing(const outgoing& what, const memory_options& options) {
   WEFT_TRY_VOID(validate(what.what, {.max_body_bytes = options.max_message_bytes}));
   if (what.delay < duration::zero()) return fail(errc::invalid_argument, "the delay is negative");
   return {};
 }
 
-std::unexpected<error> no_such_group(const std::string& group) {
-  return fail(errc::not_found, "no group '" + group + "'");
-}
-
 }  // namespace
 
+result<> memory_options::validate() const {
+  const auto positive = [](std::size_t value, std::string_view name) -> result<> {
+    if (value == 0) return fail(errc::invalid_argument, std::string{name} + ": at least 1");
+    return {};
+  };
+  WEFT_TRY_VOID(positive(max_messages, "max_messages"));
+  WEFT_TRY_VOID(positive(max_bytes, "max_bytes"));
+  WEFT_TRY_VOID(positive(max_groups, "max_groups"));
+  WEFT_TRY_VOID(positive(max_message_bytes, "max_message_bytes"));
+  if (publish_wait < duration::zero()) return fail(errc::invalid_argument, "publish_wait: negative");
+  return {};
+}
+
+memory_hub::memory_hub(memory_options options) : options_{options} {
+  if (const auto valid = options.validate(); !valid)
+    throw std::invalid_argument{"memory broker: " + valid.error().describe()};
+  groups_ = std::make_unique<group_hub>(hub_limits{
+      .queue = {options.max_messages, options.max_bytes, options.max_dead_letters}, .max_groups = options.max_groups});
+}
+memory_hub::~memory_hub() = default;
+
+void memory_hub::cut() {
+  const guard locked{groups_->lock};
+  groups_->lose_everything_in_flight();
+}
+
 memory_broker::memory_broker(loop& l, std::shared_ptr<memory_hub> hub)
-    : loop_{l}, hub_{std::move(hub)}, features_{features_of(hub_->get().options)} {}
+    : loop_{l}, hub_{std::move(hub)}, features_{features_of(hub_->options())} {}
 memory_broker::~memory_broker() = default;
 
 task<result<>> memory_broker::publish_waiting(context ctx, outgoing& what) {
-  auto& state = hub_->get();
-  const auto until = ctx.with_timeout(loop_, state.options.publish_wait);
+  auto& hub = hub_->groups();
+  const auto until = ctx.with_timeout(loop_, hub_->options().publish_wait);
   for (;;) {
-    const auto waits = std::make_shared<memory_sleeper>(loop_);
-    std::string group;
+    const auto waits = std::make_shared<hub_sleeper>(loop_);
+    hub_group_ptr blocked;
     {
-      const guard locked{state.lock};
+      const guard locked{hub.lock};
       bool routed = false;
-      auto* blocked = try_publish(state, what, loop_, routed);
+      blocked = try_publish(hub, what, loop_, routed);
       if (blocked == nullptr) {
         if (!routed && what.if_unroutable == unroutable::refuse)
           co_return fail(errc::not_found, "no group takes '" + what.what.topic + "'");
         co_return result<>{};
       }
-      group = blocked->name;
       blocked->publishers.push_back(waits);
     }
-    const publisher_place place{state, group, waits};
+    const hub_publisher_place place{hub, blocked, waits};
     if (const auto woken = co_await waits->wake.wait(until); !woken) {
       if (woken.error().code() != errc::deadline_exceeded) co_return fail(woken.error());
-      co_return fail(full(group, state.options));
+      co_return fail(group_full(*blocked, hub.limits.queue));
     }
   }
 }
 
 task<std::vector<result<>>> memory_broker::publish(context ctx, std::vector<outgoing> batch) {
-  auto& state = hub_->get();
+  auto& hub = hub_->groups();
   std::vector<result<>> results;
   results.reserve(batch.size());
   std::size_t at = 0;
   while (at < batch.size()) {
     {
-      const guard locked{state.lock};
+      const guard locked{hub.lock};
       for (; at < batch.size(); ++at) {
         auto& what = batch[at];
-        auto valid = check(what, state.options);
+        auto valid = check_outgoing(what, hub_->options());
         bool routed = true;
-        if (valid && try_publish(state, what, loop_, routed) != nullptr) break;
+        if (valid && try_publish(hub, what, loop_, routed) != nullptr) break;
         if (!routed && what.if_unroutable == unroutable::refuse)
           valid = fail(errc::not_found, "no group takes '" + what.what.topic + "'");
         results.push_back(std::move(valid));
@@ -141,78 +135,35 @@ task<result<std::unique_ptr<consumer>>> memory_broker::subscribe(context, subscr
     name = "ephemeral." + loop_.random().make_uuid_v4().to_string();
     what.lives = lifetime::ephemeral;
   }
-  auto& state = hub_->get();
-  const guard locked{state.lock};
-  WEFT_CO_TRY(auto* group, state.join(name, what, std::move(patterns)));
-  co_return std::make_unique<memory_consumer>(loop_, hub_, *group, what.prefetch);
+  auto& hub = hub_->groups();
+  const guard locked{hub.lock};
+  WEFT_CO_TRY(auto group, hub.join(name, what, std::move(patterns)));
+  co_return std::make_unique<hub_consumer>(loop_, hub_, hub, std::move(group), what.prefetch);
 }
 
 const broker_features& memory_broker::features() const noexcept { return features_; }
 
 task<void> memory_broker::close(context) { co_return; }
 
-task<result<std::vector<group_depth>>> memory_broker::depths(context) {
-  auto& state = hub_->get();
-  const guard locked{state.lock};
-  std::vector<group_depth> list;
-  for (const auto& [name, group] : state.groups) {
-    auto d = group->queue.depth();
-    for (const auto& p : group->patterns) d.patterns.push_back(p.text());
-    d.consumers = group->consumers;
-    list.push_back(std::move(d));
-  }
-  co_return list;
-}
+task<result<std::vector<group_depth>>> memory_broker::depths(context) { co_return hub_->groups().depths(); }
 
 task<result<std::vector<dead_letter_entry>>> memory_broker::dead_letters(context, dead_letter_query query) {
-  auto& state = hub_->get();
-  const guard locked{state.lock};
-  auto* group = state.find(query.group);
-  if (group == nullptr) co_return no_such_group(query.group);
-  co_return group->queue.dead(query.after, query.limit);
+  co_return hub_->groups().dead_letters(query);
 }
 
 task<result<std::size_t>> memory_broker::replay(context, std::string group, std::vector<std::uint64_t> numbers) {
-  auto& state = hub_->get();
-  const guard locked{state.lock};
-  auto* g = state.find(group);
-  if (g == nullptr) co_return no_such_group(group);
-  auto count = g->queue.replay(std::move(numbers), loop_.now(), loop_.wall_now());
-  while (count && !g->idle.empty()) memory_hub::state::wake_consumer(*g, loop_);
-  co_return count;
+  co_return hub_->groups().replay(loop_, group, std::move(numbers));
 }
 
 task<result<std::size_t>> memory_broker::purge(context, std::string group, std::vector<std::uint64_t> numbers) {
-  auto& state = hub_->get();
-  const guard locked{state.lock};
-  auto* g = state.find(group);
-  if (g == nullptr) co_return no_such_group(group);
-  co_return g->queue.purge(std::move(numbers), loop_.now(), loop_.wall_now());
+  co_return hub_->groups().purge(group, std::move(numbers));
 }
 
 task<result<std::size_t>> memory_broker::clear(context, std::string group) {
-  auto& state = hub_->get();
-  const guard locked{state.lock};
-  auto* g = state.find(group);
-  if (g == nullptr) co_return no_such_group(group);
-  const auto count = g->queue.clear();
-  memory_hub::state::wake_publisher(*g, loop_);
-  co_return count;
+  co_return hub_->groups().clear(loop_, group);
 }
 
-task<result<>> memory_broker::remove_group(context, std::string group) {
-  auto& state = hub_->get();
-  const guard locked{state.lock};
-  auto* g = state.find(group);
-  if (g == nullptr) co_return no_such_group(group);
-  if (g->consumers != 0)
-    co_return fail(errc::failed_precondition,
-                   "group '" + group + "' has " + std::to_string(g->consumers) + " consumers");
-  g->lives = lifetime::ephemeral;
-  ++g->consumers;
-  state.leave(*g);
-  co_return result<>{};
-}
+task<result<>> memory_broker::remove_group(context, std::string group) { co_return hub_->groups().remove_group(group); }
 
 namespace {
 

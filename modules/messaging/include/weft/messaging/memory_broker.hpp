@@ -22,6 +22,8 @@
 
 namespace weft::messaging {
 
+class group_hub;
+
 struct memory_options {
   // Of each group, with what is delayed and in flight.
   std::size_t max_messages = 100'000;
@@ -46,11 +48,12 @@ class memory_hub {
   // handed out can no longer be settled. From any thread.
   void cut();
 
-  struct state;
-  [[nodiscard]] state& get() const noexcept { return *state_; }
+  [[nodiscard]] const memory_options& options() const noexcept { return options_; }
+  [[nodiscard]] group_hub& groups() const noexcept { return *groups_; }
 
  private:
-  std::unique_ptr<state> state_;
+  memory_options options_;
+  std::unique_ptr<group_hub> groups_;
 };
 
 class memory_broker final : public broker, public broker_admin {

@@ -1,0 +1,157 @@
+#pragma once
+// What the brokers of one process share, under one lock: groups, who takes which topic, who waits for what. The
+// embedded brokers are made of it. Used from any number of loops; whoever waits is woken by a message to its own loop.
+//
+// A hub that outlives its process has a `hub_record`, which is told what changes and keeps it.
+#include <weft/messaging/core/group_queue.hpp>
+#include <weft/messaging/topic_pattern.hpp>
+#include <weft/resilience/core/spin_lock.hpp>
+#include <weft/runtime/sync.hpp>
+
+#include <map>
+#include <unordered_map>
+
+namespace weft::messaging {
+
+struct hub_limits {
+  queue_limits queue;  // of each group
+  std::size_t max_groups = 10'000;
+};
+
+// Who waits, on its own loop. Shared, since a message to that loop may come after it has left.
+struct hub_sleeper {
+  explicit hub_sleeper(loop& l) : home{l}, wake{l} {}
+  loop& home;
+  weft::event wake;
+};
+using hub_sleeper_ptr = std::shared_ptr<hub_sleeper>;
+
+struct hub_group {
+  hub_group(std::string name, lifetime lives, ordering order) : name{std::move(name)}, lives{lives}, order{order} {}
+
+  std::string name;
+  std::uint64_t id = 0;  // the record's
+  lifetime lives;
+  ordering order;
+  std::unique_ptr<queue_journal> journal;  // null: nothing is kept
+  std::unique_ptr<group_queue> queue;
+  std::vector<topic_pattern> patterns;
+  std::vector<hub_sleeper_ptr> idle;        // consumers, in the order in which they began to wait
+  std::vector<hub_sleeper_ptr> publishers;  // that wait for room
+  std::uint32_t consumers = 0;
+  bool removed = false;  // who still holds it lets go
+};
+using hub_group_ptr = std::shared_ptr<hub_group>;
+
+// Called under the hub's lock, but for the last two.
+class hub_record {
+ public:
+  virtual ~hub_record() = default;
+  // A new durable group: gives it its id and its journal.
+  virtual void open(hub_group& g) = 0;
+  virtual void patterns_changed(const hub_group& g) = 0;
+  virtual void removed(const hub_group& g) = 0;
+  // Something may have been told since: it should be kept soon.
+  virtual void told(loop& from) = 0;
+  // Returns when what has been told so far is safe.
+  virtual task<result<>> settled(loop& from, context ctx) = 0;
+};
+
+class group_hub {
+ public:
+  using guard = resilience::spin_lock::guard;
+  using takers = std::vector<hub_group_ptr>;
+
+  // `record` outlives it; null: nothing is kept.
+  explicit group_hub(hub_limits limits, hub_record* record = nullptr) : limits{limits}, record{record} {}
+
+  // All under the lock.
+  [[nodiscard]] const takers& takers_of(const std::string& topic);
+  result<hub_group_ptr> join(const std::string& name, const subscription& s, std::vector<topic_pattern> patterns);
+  // A group with a queue, not in the table so far.
+  hub_group_ptr add_group(std::string name, lifetime lives, ordering order);
+  void leave(hub_group& group);
+  void lose_everything_in_flight();
+  [[nodiscard]] hub_group* find(std::string_view name);
+  // `from` is the caller's loop; null: none.
+  static void wake(const hub_sleeper_ptr& who, const loop* from);
+  static void wake_one(std::vector<hub_sleeper_ptr>& waiting, const loop* from);
+  static void wake_consumer(hub_group& g, const loop& from) {
+    if (!g.idle.empty()) wake_one(g.idle, &from);
+  }
+  static void wake_publisher(hub_group& g, const loop& from) {
+    if (!g.publishers.empty()) wake_one(g.publishers, &from);
+  }
+  static bool stop_waiting(std::vector<hub_sleeper_ptr>& waiting, const hub_sleeper_ptr& who);
+
+  // What broker_admin asks for; these take the lock.
+  [[nodiscard]] std::vector<group_depth> depths();
+  result<std::vector<dead_letter_entry>> dead_letters(const dead_letter_query& query);
+  result<std::size_t> replay(loop& l, const std::string& group, std::vector<std::uint64_t> numbers);
+  result<std::size_t> purge(const std::string& group, std::vector<std::uint64_t> numbers);
+  result<std::size_t> clear(loop& l, const std::string& group);
+  result<> remove_group(const std::string& group);
+
+  resilience::spin_lock lock;
+  const hub_limits limits;
+  hub_record* const record;
+  std::uint32_t epoch = 0;  // of the queues that are made now
+  std::map<std::string, hub_group_ptr, std::less<>> groups;
+  std::unordered_map<std::string, takers> routes;  // what takers_of() found; emptied when a group comes or goes
+  std::vector<class hub_consumer*> consumers;
+
+ private:
+  void erase(hub_group& group);
+};
+
+// A publisher's place among those that wait for room in a group, left however the wait ends.
+class hub_publisher_place {
+ public:
+  hub_publisher_place(group_hub& hub, hub_group_ptr group, hub_sleeper_ptr who)
+      : hub_{hub}, group_{std::move(group)}, who_{std::move(who)} {}
+  hub_publisher_place(const hub_publisher_place&) = delete;
+  hub_publisher_place& operator=(const hub_publisher_place&) = delete;
+  ~hub_publisher_place();
+
+ private:
+  group_hub& hub_;
+  hub_group_ptr group_;
+  hub_sleeper_ptr who_;
+};
+[[nodiscard]] error group_full(const hub_group& group, const queue_limits& limits);
+
+class hub_consumer final : public consumer {
+ public:
+  // Its maker holds the lock, and has joined the group. `owner` keeps the hub alive.
+  hub_consumer(loop& l, std::shared_ptr<void> owner, group_hub& hub, hub_group_ptr group, std::uint32_t prefetch);
+  ~hub_consumer() override;
+
+  task<result<std::optional<raw_delivery>>> next(context ctx) override;
+  [[nodiscard]] std::optional<raw_delivery> try_next() override;
+  task<result<>> settle(context ctx, delivery_tag tag, settlement how) override;
+  task<result<>> stop(context ctx) override;
+
+  // Under the lock, from any loop: what is in flight is delivered again.
+  void lose_all(attempt_counting counting, const loop* from);
+
+ private:
+  friend class hub_waiting_place;
+  [[nodiscard]] std::optional<raw_delivery> take();
+  result<> settle_now(delivery_tag tag, settlement& how);
+  result<> apply(queue_entry& e, settlement& how);
+  void tell_record() {
+    if (hub_.record != nullptr) hub_.record->told(loop_);
+  }
+
+  loop& loop_;
+  std::shared_ptr<void> owner_;
+  group_hub& hub_;
+  const hub_group_ptr group_;
+  const std::uint32_t prefetch_;
+  std::uint32_t held_ = 0;
+  bool stopped_ = false;
+  queue_list in_flight_;
+  hub_sleeper_ptr sleeper_;
+};
+
+}  // namespace weft::messaging

@@ -1,0 +1,157 @@
+#include <weft/messaging/core/group_hub.hpp>
+
+#include <algorithm>
+
+namespace weft::messaging {
+
+using guard = group_hub::guard;
+
+// A consumer's place among those that wait, left however the wait ends. Who was woken for a message that it does not
+// take passes the call on.
+class hub_waiting_place {
+ public:
+  explicit hub_waiting_place(hub_consumer& c) : consumer_{c} {}
+  hub_waiting_place(const hub_waiting_place&) = delete;
+  hub_waiting_place& operator=(const hub_waiting_place&) = delete;
+  ~hub_waiting_place() {
+    const guard locked{consumer_.hub_.lock};
+    auto& group = *consumer_.group_;
+    const bool woken = !group_hub::stop_waiting(group.idle, consumer_.sleeper_);
+    if (woken && group.queue->anything_ready()) group_hub::wake_consumer(group, consumer_.loop_);
+  }
+
+ private:
+  hub_consumer& consumer_;
+};
+
+hub_consumer::hub_consumer(loop& l, std::shared_ptr<void> owner, group_hub& hub, hub_group_ptr group,
+                           std::uint32_t prefetch)
+    : loop_{l},
+      owner_{std::move(owner)},
+      hub_{hub},
+      group_{std::move(group)},
+      prefetch_{prefetch},
+      sleeper_{std::make_shared<hub_sleeper>(l)} {
+  hub_.consumers.push_back(this);
+}
+
+hub_consumer::~hub_consumer() {
+  {
+    const guard locked{hub_.lock};
+    std::erase(hub_.consumers, this);
+    lose_all(attempt_counting::counted, &loop_);
+    hub_.leave(*group_);
+  }
+  tell_record();
+}
+
+void hub_consumer::lose_all(attempt_counting counting, const loop* from) {
+  while (!in_flight_.empty()) {
+    group_->queue->retry(in_flight_, *in_flight_.back(), {}, counting, {});  // at once: no clock is asked
+    if (!group_->idle.empty()) group_hub::wake_one(group_->idle, from);
+  }
+  held_ = 0;
+  group_hub::wake(sleeper_, from);
+}
+
+std::optional<raw_delivery> hub_consumer::take() {
+  if (stopped_ || held_ >= prefetch_) return std::nullopt;
+  auto& queue = *group_->queue;
+  // Only what falls due may need the wall clock, which costs a call.
+  const auto wall = queue.next_due() ? loop_.wall_now() : wall_time{};
+  auto* e = queue.take(in_flight_, loop_.now(), wall);
+  if (e == nullptr) return std::nullopt;
+  ++held_;
+  // Others may have slept through what is delayed, since only one is woken for it.
+  if (!group_->idle.empty() && queue.next_due()) group_hub::wake_consumer(*group_, loop_);
+  return raw_delivery{.what = e->what,
+                      .attempt = e->attempt,
+                      .redelivered = e->redelivered,
+                      .tag = queue.tag_of(*e),
+                      .failures = e->failures};
+}
+
+std::optional<raw_delivery> hub_consumer::try_next() {
+  std::optional<raw_delivery> got;
+  {
+    const guard locked{hub_.lock};
+    got = take();
+  }
+  tell_record();
+  return got;
+}
+
+task<result<std::optional<raw_delivery>>> hub_consumer::next(context ctx) {
+  WEFT_CO_TRY_VOID(ctx.check(loop_.now()));
+  for (;;) {
+    if (auto d = try_next()) co_return d;
+    std::optional<steady_time> due;
+    {
+      const guard locked{hub_.lock};
+      if (stopped_) co_return std::nullopt;
+      if (held_ < prefetch_ && group_->queue->anything_ready()) continue;
+      sleeper_->wake.reset();
+      if (held_ < prefetch_) {  // else only a settlement of its own can help
+        group_->idle.push_back(sleeper_);
+        due = group_->queue->next_due();
+      }
+    }
+    const hub_waiting_place place{*this};
+    const auto waiting = due ? ctx.with_deadline(*due) : ctx;
+    if (const auto woken = co_await sleeper_->wake.wait(waiting); !woken) {
+      if (!due || loop_.now() < *due || !ctx.check(loop_.now())) co_return fail(woken.error());
+    }
+  }
+}
+
+result<> hub_consumer::apply(queue_entry& e, settlement& how) {
+  auto& queue = *group_->queue;
+  const auto now = loop_.now();
+  const bool dated = how.cause || how.what == settlement::kind::dead_letter;
+  const auto wall = dated ? loop_.wall_now() : wall_time{};
+  if (how.cause) add_failure(e.failures, {how.cause->code(), std::string{how.cause->message()}, e.attempt, wall});
+  switch (how.what) {
+    case settlement::kind::ack:
+      queue.acknowledge(in_flight_, e);
+      break;
+    case settlement::kind::retry:
+      queue.retry(in_flight_, e, now + how.after, how.counting, now);
+      break;
+    case settlement::kind::give_back:
+      queue.retry(in_flight_, e, now, attempt_counting::not_counted, now);
+      break;
+    case settlement::kind::dead_letter:
+      return queue.bury(in_flight_, e, std::move(how.reason), how.scope, wall);
+  }
+  return {};
+}
+
+result<> hub_consumer::settle_now(delivery_tag tag, settlement& how) {
+  const guard locked{hub_.lock};
+  auto& queue = *group_->queue;
+  auto* e = queue.find(in_flight_, tag);
+  if (e == nullptr) return fail(errc::aborted, "the delivery was lost, and comes again");
+  WEFT_TRY_VOID(apply(*e, how));
+  if (held_-- == prefetch_) sleeper_->wake.set();
+  if (!group_->idle.empty() && (queue.anything_ready() || queue.next_due())) group_hub::wake_consumer(*group_, loop_);
+  group_hub::wake_publisher(*group_, loop_);
+  return {};
+}
+
+// A message that comes again does no harm, so only a dead letter waits until it is safe.
+task<result<>> hub_consumer::settle(context ctx, delivery_tag tag, settlement how) {
+  WEFT_CO_TRY_VOID(settle_now(tag, how));
+  tell_record();
+  if (hub_.record != nullptr && group_->journal && how.what == settlement::kind::dead_letter)
+    co_return co_await hub_.record->settled(loop_, std::move(ctx));
+  co_return result<>{};
+}
+
+task<result<>> hub_consumer::stop(context) {
+  const guard locked{hub_.lock};
+  stopped_ = true;
+  sleeper_->wake.set();
+  co_return result<>{};
+}
+
+}  // namespace weft::messaging
