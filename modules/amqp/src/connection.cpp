@@ -16,10 +16,10 @@ task<result<method>> administer(std::shared_ptr<channel_impl> c, context ctx, me
 }
 
 template <class Request>
-task<result<>> administer_and_record(std::shared_ptr<channel_impl> c, context ctx, Request what) {
+task<result<>> administer_and_record(std::shared_ptr<channel_impl> c, context ctx, Request what, restored again) {
   what.no_wait = false;
   WEFT_CO_TRY_VOID(co_await administer(c, ctx, what));
-  c->connection().topology().record(what);
+  if (again == restored::yes) c->connection().topology().record(what);
   co_return result<>{};
 }
 
@@ -36,12 +36,13 @@ task<result<>> without_answer(task<result<method>> work) {
   co_return result<>{};
 }
 
-task<result<queue_status>> declare_queue(std::shared_ptr<channel_impl> c, context ctx, queue_declare what) {
+task<result<queue_status>> declare_queue(std::shared_ptr<channel_impl> c, context ctx, queue_declare what,
+                                         restored again) {
   what.no_wait = false;
   // Named here, so that it has the same name after a reconnect.
   if (what.queue.empty()) what.queue = "weft.gen-" + c->connection().on().random().make_uuid_v4().to_string();
   WEFT_CO_TRY(auto answer, co_await administer(c, ctx, what));
-  c->connection().topology().record(what);
+  if (again == restored::yes) c->connection().topology().record(what);
   const auto& ok = std::get<queue_declare_ok>(answer);
   co_return queue_status{what.queue, ok.message_count, ok.consumer_count};
 }
@@ -149,17 +150,17 @@ channel::~channel() {
   if (impl_ != nullptr) impl_->abandon();
 }
 
-task<result<>> channel::declare(context ctx, exchange_declare what) {
-  return administer_and_record(impl_, std::move(ctx), std::move(what));
+task<result<>> channel::declare(context ctx, exchange_declare what, restored again) {
+  return administer_and_record(impl_, std::move(ctx), std::move(what), again);
 }
-task<result<queue_status>> channel::declare(context ctx, queue_declare what) {
-  return declare_queue(impl_, std::move(ctx), std::move(what));
+task<result<queue_status>> channel::declare(context ctx, queue_declare what, restored again) {
+  return declare_queue(impl_, std::move(ctx), std::move(what), again);
 }
-task<result<>> channel::bind(context ctx, queue_bind what) {
-  return administer_and_record(impl_, std::move(ctx), std::move(what));
+task<result<>> channel::bind(context ctx, queue_bind what, restored again) {
+  return administer_and_record(impl_, std::move(ctx), std::move(what), again);
 }
-task<result<>> channel::bind(context ctx, exchange_bind what) {
-  return administer_and_record(impl_, std::move(ctx), std::move(what));
+task<result<>> channel::bind(context ctx, exchange_bind what, restored again) {
+  return administer_and_record(impl_, std::move(ctx), std::move(what), again);
 }
 task<result<>> channel::unbind(context ctx, queue_unbind what) {
   return without_answer(administer_and_forget(impl_, std::move(ctx), std::move(what)));

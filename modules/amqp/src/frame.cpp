@@ -1,5 +1,6 @@
 #include <weft/amqp/frame.hpp>
 
+#include "method_fields.hpp"
 #include "wire.hpp"
 
 #include <algorithm>
@@ -42,41 +43,6 @@ result<> append_frame(std::string& out, frame_type type, std::uint16_t channel, 
   }
   return close_frame(out, begin, frame_max, what);
 }
-
-template <class M>
-void write_method(wire_writer& w, const M& m) {
-  w.short_uint(M::id.class_number);
-  w.short_uint(M::id.method_number);
-  M::fields(m, w);
-}
-
-template <class M>
-result<method> read_method(wire_reader& r) {
-  M m;
-  M::fields(m, r);
-  WEFT_TRY_VOID(r.outcome(M::name));
-  return method{std::move(m)};
-}
-
-template <std::size_t... I>
-result<method> read_any(method_id wanted, wire_reader& r, std::index_sequence<I...>) {
-  result<method> read = fail(errc::data_loss, "a method that is none of AMQP 0-9-1: " + name_of(wanted));
-  static_cast<void>(((std::variant_alternative_t<I, method>::id == wanted &&
-                      (read = read_method<std::variant_alternative_t<I, method>>(r), true)) ||
-                     ...));
-  return read;
-}
-
-template <std::size_t... I>
-std::string_view find_name(method_id wanted, std::index_sequence<I...>) {
-  std::string_view found;
-  static_cast<void>(((std::variant_alternative_t<I, method>::id == wanted &&
-                      (found = std::variant_alternative_t<I, method>::name, true)) ||
-                     ...));
-  return found;
-}
-
-using every_method = std::make_index_sequence<std::variant_size_v<method>>;
 
 // The property flags, from the highest bit: 4.2.6.1.
 enum property_flag : std::uint16_t {
@@ -167,12 +133,6 @@ error not_a_frame(std::string text) { return error{errc::data_loss, text}; }
 
 }  // namespace
 
-std::string name_of(method_id id) {
-  const auto found = find_name(id, every_method{});
-  if (!found.empty()) return std::string{found};
-  return "class " + std::to_string(id.class_number) + " method " + std::to_string(id.method_number);
-}
-
 result<std::optional<frame>> parse_frame(std::string_view bytes, std::uint32_t frame_max) {
   if (bytes.empty()) return std::nullopt;
   const auto type = static_cast<frame_type>(bytes[0]);
@@ -205,7 +165,7 @@ result<method> parse_method(std::string_view payload) {
   const auto class_number = r.integer<std::uint16_t>();
   const method_id wanted{class_number, r.integer<std::uint16_t>()};
   if (r.failed()) return fail(errc::data_loss, "a method frame of " + std::to_string(payload.size()) + " bytes");
-  return read_any(wanted, r, every_method{});
+  return read_method(r, wanted);
 }
 
 result<content_header> parse_content_header(std::string_view payload) {
@@ -223,12 +183,8 @@ result<content_header> parse_content_header(std::string_view payload) {
 }
 
 result<> append_method(std::string& out, std::uint16_t channel, const method& m, std::uint32_t frame_max) {
-  return std::visit(
-      [&](const auto& each) {
-        return append_frame(out, frame_type::method, channel, frame_max, each.name,
-                            [&](wire_writer& w) { write_method(w, each); });
-      },
-      m);
+  return append_frame(out, frame_type::method, channel, frame_max, name_of(m),
+                      [&](wire_writer& w) { write_method(w, m); });
 }
 
 result<> append_content(std::string& out, std::uint16_t channel, const properties& p, std::string_view body,

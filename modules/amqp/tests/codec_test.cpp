@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <rapidcheck.h>
 
 namespace weft::amqp {
 namespace {
@@ -27,61 +26,7 @@ std::string method_frame(std::uint16_t channel, const method& m) {
   return out;
 }
 
-// ---- every method
-// ----------------------------------------------------------------------------------------------------
-
-// Fills every argument with a value that tells the fields apart.
-struct filler {
-  void octet(std::uint8_t& v) { v = static_cast<std::uint8_t>(next()); }
-  void short_uint(std::uint16_t& v) { v = static_cast<std::uint16_t>(0x100 + next()); }
-  void long_uint(std::uint32_t& v) { v = 0x10'000 + next(); }
-  void long_long_uint(std::uint64_t& v) { v = 0x1'0000'0000 + next(); }
-  void short_string(std::string& v) { v = "short " + std::to_string(next()); }
-  void long_string(std::string& v) { v = std::string(300, 'x') + std::to_string(next()); }
-  void bit(bool& v) { v = (next() & 1) == 0; }
-  void table(amqp::table& v) { v = {{"n", static_cast<std::int32_t>(next())}, {"deep", amqp::table{{"a", "b"}}}}; }
-  void reserved_short_uint() {}
-  void reserved_short_string() {}
-  void reserved_long_string() {}
-  void reserved_bit() {}
-  unsigned next() { return ++last; }
-  unsigned last = 0;
-};
-
-template <class M>
-void round_trip() {
-  M m;
-  for (int pass = 0; pass < 2; ++pass) {  // the defaults, then filled
-    const auto frame_bytes = method_frame(7, m);
-    const auto f = parse_frame(frame_bytes, frame_max);
-    ASSERT_TRUE(f && *f) << M::name;
-    EXPECT_EQ((*f)->channel, 7);
-    EXPECT_EQ((*f)->type, frame_type::method);
-    EXPECT_EQ((*f)->size(), frame_bytes.size());
-    const auto parsed = parse_method((*f)->payload);
-    ASSERT_TRUE(parsed) << parsed.error().describe();
-    EXPECT_EQ(*parsed, method{m}) << M::name;
-    EXPECT_EQ(name_of(*parsed), M::name);
-    EXPECT_EQ(name_of(M::id), M::name);
-    for (std::size_t cut = 0; cut < (*f)->payload.size(); ++cut)
-      EXPECT_FALSE(parse_method((*f)->payload.substr(0, cut))) << M::name << " cut at " << cut;
-    EXPECT_FALSE(parse_method(std::string{(*f)->payload} + "x")) << M::name;
-    filler fill;
-    M::fields(m, fill);
-  }
-}
-
-template <std::size_t... I>
-void round_trip_all(std::index_sequence<I...>) {
-  (round_trip<std::variant_alternative_t<I, method>>(), ...);
-}
-
-TEST(Codec, EveryMethodRoundTripsAndIsRefusedWhenCutShort) {
-  round_trip_all(std::make_index_sequence<std::variant_size_v<method>>{});
-}
-
 // ---- against the specification's bytes
-// -------------------------------------------------------------------------------
 
 TEST(Codec, TuneIsAsTheSpecificationHasIt) {
   EXPECT_EQ(method_frame(0, connection_tune{.channel_max = 2047, .frame_max = 131'072, .heartbeat = 60}),
@@ -206,7 +151,6 @@ TEST(Codec, AHeartbeatHasNoContent) {
 }
 
 // ---- what does not fit
-// -----------------------------------------------------------------------------------------------
 
 TEST(Codec, WhatDoesNotFitIsRefusedByNameAndLeavesTheBuffer) {
   std::string out = "before";
@@ -228,7 +172,6 @@ TEST(Codec, WhatDoesNotFitIsRefusedByNameAndLeavesTheBuffer) {
 }
 
 // ---- hostile input
-// ---------------------------------------------------------------------------------------------------
 
 TEST(Codec, HostileFramesAreRefusedBeforeTheyAreBuffered) {
   const auto problem = [](std::string_view input) {
@@ -279,24 +222,6 @@ TEST(Codec, UnknownMethodsAndContentClassesAreNamed) {
   EXPECT_THAT(text_of(parse_method(bytes({0, 60})).error()), HasSubstr("2 bytes"));
   EXPECT_THAT(text_of(parse_content_header(bytes({0, 50, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})).error()),
               HasSubstr("class 50"));
-}
-
-TEST(Codec, RandomTablesRoundTrip) {
-  EXPECT_TRUE(rc::check([](const std::map<std::string, std::pair<std::int64_t, std::string>>& drawn) {
-    table t;
-    for (const auto& [name, held] : drawn)
-      t.append({name.substr(0, 255), array{held.first, held.second, static_cast<double>(held.first)}});
-    RC_ASSERT(parse_table(encode_table(t).value()).value() == t);
-  }));
-}
-
-TEST(Codec, RandomBytesAreEitherRefusedOrRead) {
-  EXPECT_TRUE(rc::check([](const std::string& input) {
-    static_cast<void>(parse_frame(input, 4096));
-    static_cast<void>(parse_content_header(bytes({0, 60, 0, 0}) + input));
-    if (const auto m = parse_method(input)) RC_ASSERT(method_frame(1, *m).size() >= 8);
-    if (const auto t = parse_table(input)) RC_ASSERT(parse_table(encode_table(*t).value()).value() == *t);
-  }));
 }
 
 }  // namespace

@@ -59,6 +59,7 @@ TEST_F(Connection, AfterALossEverythingComesBackInOrder) {
   auto c = open(options());
   auto ch = open_channel(c, {.prefetch = 7});
   EXPECT_TRUE(run(ch.declare(in(9s), queue_declare{.queue = "q"})));
+  EXPECT_TRUE(run(ch.declare(in(9s), queue_declare{.queue = "not again"}, restored::no)));
   EXPECT_TRUE(run(ch.bind(in(9s), queue_bind{.queue = "q", .exchange = "e"})));
   EXPECT_TRUE(run(ch.declare(in(9s), exchange_declare{.exchange = "e", .type = "topic"})));
   auto mails = run(ch.consume(in(9s), {.queue = "q"})).value();

@@ -74,6 +74,9 @@ class consumer {
   std::shared_ptr<struct consumer_impl> impl_;
 };
 
+// Whether a declaration is made again after a reconnect, until what it declared is deleted here.
+enum class restored : std::uint8_t { yes, no };
+
 // Destroying it closes it.
 class channel {
  public:
@@ -81,11 +84,11 @@ class channel {
   channel& operator=(channel&&) noexcept;
   ~channel();
 
-  // Repeated after a reconnect, until they are deleted here. A queue without a name gets one, as in the result.
-  [[nodiscard]] task<result<>> declare(context ctx, exchange_declare what);
-  [[nodiscard]] task<result<queue_status>> declare(context ctx, queue_declare what);
-  [[nodiscard]] task<result<>> bind(context ctx, queue_bind what);
-  [[nodiscard]] task<result<>> bind(context ctx, exchange_bind what);
+  // A queue without a name gets one, as in the result.
+  [[nodiscard]] task<result<>> declare(context ctx, exchange_declare what, restored again = restored::yes);
+  [[nodiscard]] task<result<queue_status>> declare(context ctx, queue_declare what, restored again = restored::yes);
+  [[nodiscard]] task<result<>> bind(context ctx, queue_bind what, restored again = restored::yes);
+  [[nodiscard]] task<result<>> bind(context ctx, exchange_bind what, restored again = restored::yes);
   [[nodiscard]] task<result<>> unbind(context ctx, queue_unbind what);
   [[nodiscard]] task<result<>> unbind(context ctx, exchange_unbind what);
   [[nodiscard]] task<result<>> remove(context ctx, exchange_delete what);

@@ -9,6 +9,9 @@
 #include <weft/amqp/connection_methods.hpp>
 #include <weft/amqp/topology_methods.hpp>
 
+#include <concepts>
+#include <variant>
+
 namespace weft::amqp {
 
 // ---- basic: class 60 ---------------------------------------------------------------------------------------------
@@ -286,7 +289,7 @@ struct confirm_select_ok {
 };
 
 // Those that come often stand first: they are found first.
-using method = std::variant<
+using any_method = std::variant<
     basic_deliver, basic_ack, basic_publish, basic_nack, basic_return, basic_reject, basic_get_ok, connection_start,
     connection_start_ok, connection_secure, connection_secure_ok, connection_tune, connection_tune_ok, connection_open,
     connection_open_ok, connection_close, connection_close_ok, connection_blocked, connection_unblocked,
@@ -298,13 +301,33 @@ using method = std::variant<
     basic_recover_async, basic_recover, basic_recover_ok, tx_select, tx_select_ok, tx_commit, tx_commit_ok, tx_rollback,
     tx_rollback_ok, confirm_select, confirm_select_ok>;
 
-[[nodiscard]] inline method_id id_of(const method& m) noexcept {
-  return std::visit([](const auto& each) { return each.id; }, m);
-}
+template <class M, class Variant>
+inline constexpr bool is_alternative = false;
+template <class M, class... Ms>
+inline constexpr bool is_alternative<M, std::variant<Ms...>> = (std::same_as<M, Ms> || ...);
+
+// One of them: std::get_if, std::get and std::visit take it as the variant that it is. Its special members are compiled
+// once (method.cpp), for in every file that moves a method the code for 64 alternatives takes seconds.
+class method : public any_method {
+ public:
+  template <class M>
+    requires is_alternative<M, any_method>
+  method(M m);  // NOLINT(google-explicit-constructor): as the variant does
+  method();
+  method(const method& other);
+  method(method&& other) noexcept;
+  method& operator=(const method& other);
+  method& operator=(method&& other) noexcept;
+  ~method();
+  friend bool operator==(const method& a, const method& b) { return a.equals(b); }
+
+ private:
+  [[nodiscard]] bool equals(const method& other) const;
+};
+
+[[nodiscard]] method_id id_of(const method& m) noexcept;
 // "queue.declare"
-[[nodiscard]] inline std::string_view name_of(const method& m) noexcept {
-  return std::visit([](const auto& each) { return each.name; }, m);
-}
+[[nodiscard]] std::string_view name_of(const method& m) noexcept;
 // "queue.declare"; "class 9 method 1" when it is none of ours.
 [[nodiscard]] std::string name_of(method_id id);
 

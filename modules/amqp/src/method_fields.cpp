@@ -1,0 +1,42 @@
+#include "method_fields.hpp"
+
+namespace weft::amqp {
+
+namespace {
+
+template <class M>
+method read(wire_reader& r) {
+  M m;
+  M::fields(m, r);
+  return std::move(m);
+}
+
+using reader = method (*)(wire_reader&);
+
+template <std::size_t... I>
+reader reader_of(method_id wanted, std::index_sequence<I...>) {
+  reader found = nullptr;
+  static_cast<void>(((std::variant_alternative_t<I, any_method>::id == wanted &&
+                      (found = read<std::variant_alternative_t<I, any_method>>, true)) ||
+                     ...));
+  return found;
+}
+
+}  // namespace
+
+void write_method(wire_writer& w, const method& m) {
+  const auto id = id_of(m);
+  w.short_uint(id.class_number);
+  w.short_uint(id.method_number);
+  std::visit([&w](const auto& each) { each.fields(each, w); }, static_cast<const any_method&>(m));
+}
+
+result<method> read_method(wire_reader& r, method_id wanted) {
+  const auto read = reader_of(wanted, std::make_index_sequence<std::variant_size_v<any_method>>{});
+  if (read == nullptr) return fail(errc::data_loss, "a method that is none of AMQP 0-9-1: " + name_of(wanted));
+  auto m = read(r);
+  WEFT_TRY_VOID(r.outcome(name_of(m)));
+  return m;
+}
+
+}  // namespace weft::amqp
