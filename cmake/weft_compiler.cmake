@@ -46,3 +46,5 @@ option(WEFT_WERROR "Treat warnings as errors" ${PROJECT_IS_TOP_LEVEL})
 if(WEFT_WERROR)
   list(APPEND WEFT_WARNINGS -Werror)
 endif()
+
+option(WEFT_PCH "Share a precompiled header among the modules; off shows what a source forgets to include" ON)

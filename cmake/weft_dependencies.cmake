@@ -15,6 +15,9 @@ pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 if(WEFT_TESTS OR PROJECT_IS_TOP_LEVEL)
   find_package(GTest REQUIRED)
 endif()
+if(WEFT_EXAMPLES OR PROJECT_IS_TOP_LEVEL)
+  find_package(CURL REQUIRED)  # the market's mail
+endif()
 if(WEFT_BENCH)
   pkg_check_modules(librabbitmq IMPORTED_TARGET librabbitmq)  # a peer, which may be missing
 endif()
