@@ -1,0 +1,77 @@
+#include "program.hpp"
+
+#include "command_line.hpp"
+
+namespace weft::cli {
+
+namespace {
+
+template <class... F>
+struct overloaded : F... {
+  using F::operator()...;
+};
+
+bool needs_broker(const command& what) {
+  return !std::holds_alternative<schema_checking>(what) && !std::holds_alternative<schema_adding>(what) &&
+         !std::holds_alternative<schema_showing>(what) && !std::holds_alternative<schema_comparing>(what);
+}
+
+task<result<>> run_on(loop& l, messaging::broker& b, context ctx, invocation asked, terminal to, byte_source& input) {
+  const auto soon = ctx.with_timeout(l, asked.timeout);
+  co_return co_await std::visit(
+      overloaded{
+          [&](groups_listing) { return list_groups(b, soon, to); },
+          [&](listing& w) { return list_dead_letters(b, soon, std::move(w), to); },
+          [&](showing& w) { return show_dead_letter(b, soon, std::move(w), to); },
+          [&](replaying& w) { return replay_dead_letters(b, soon, std::move(w.which), to); },
+          [&](purging& w) { return purge_dead_letters(b, soon, std::move(w.which), to); },
+          [&](tailing& w) { return tail(l, b, ctx, std::move(w), to); },
+          [&](publishing& w) { return publish(l, b, ctx, std::move(w), input, to); },
+          [](auto&) -> task<result<>> { co_return fail(errc::internal, "this command needs no broker"); },
+      },
+      asked.what);
+}
+
+task<result<>> open_and_run(loop& l, context ctx, invocation asked, terminal to, surroundings around) {
+  if (asked.broker.empty()) {
+    const error e{errc::invalid_argument, "no broker is named"};
+    co_return fail(e.with_remedy("--broker URL or the environment variable WEFT_BROKER names it, as amqp://host"));
+  }
+  const auto soon = ctx.with_timeout(l, asked.timeout);
+  auto opened = co_await around.brokers.open(l, soon, asked.broker);
+  if (!opened) co_return fail(opened.error().with_operation("opening the broker " + asked.broker));
+  auto& b = **opened;
+  auto done = co_await run_on(l, b, ctx, std::move(asked), to, around.input);
+  co_await b.close(context{}.with_timeout(l, std::chrono::seconds{5}));
+  co_return done;
+}
+
+task<result<exit_status>> run_schemas(command what, context ctx, terminal to, byte_source& input) {
+  if (auto* w = std::get_if<schema_checking>(&what)) co_return check_schemas(*w, to);
+  if (auto* w = std::get_if<schema_showing>(&what)) co_return show_schemas(*w, to);
+  if (auto* w = std::get_if<schema_comparing>(&what)) co_return compare_schemas(*w, to);
+  co_return co_await add_schema(std::get<schema_adding>(std::move(what)), std::move(ctx), input, to);
+}
+
+}  // namespace
+
+task<exit_status> run(loop& l, context ctx, std::vector<std::string> arguments, surroundings around) {
+  auto parsed = parse_command_line(std::move(arguments));
+  if (const auto* said = std::get_if<usage>(&parsed)) {
+    (said->status == exit_status::ok ? around.out : around.notes) << said->text << std::flush;
+    co_return said->status;
+  }
+  auto& asked = std::get<invocation>(parsed);
+  const terminal to{.out = around.out, .notes = around.notes, .how = asked.how};
+  result<exit_status> done = exit_status::ok;
+  if (needs_broker(asked.what)) {
+    if (const auto ran = co_await open_and_run(l, std::move(ctx), std::move(asked), to, around); !ran)
+      done = fail(ran.error());
+  } else {
+    done = co_await run_schemas(std::move(asked.what), std::move(ctx), to, around.input);
+  }
+  around.out << std::flush;
+  co_return done ? *done : report(to, done.error());
+}
+
+}  // namespace weft::cli
