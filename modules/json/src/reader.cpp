@@ -31,6 +31,12 @@ bool reader::finish() {
   return syntax("something follows the value", at_);
 }
 
+std::size_t reader::expected_size(std::size_t size, std::size_t before) const noexcept {
+  if (arrays_open_ > 1) return 2 * size;
+  const std::size_t bytes_of_one = std::max<std::size_t>((before - bytes_left()) / size, 1);
+  return std::clamp(size + bytes_left() / bytes_of_one + 1, 2 * size, 8 * size);
+}
+
 char reader::look_past_space() noexcept {
   while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
   return at_ == end_ ? '\0' : *at_;
@@ -122,15 +128,37 @@ bool reader::read_string(std::string& out) {
   if (look() != '"') [[unlikely]]
     return mismatch("a string");
   const char* from = at_ + 1;
-  const char* to = plain_string(from);
+#if defined(__SSE2__)
+  if (end_ - from >= 16) [[likely]] {
+    const unsigned special = special_in_block(from);
+    if (special == 0) return read_long_string(from, from + 16, out);
+    const auto size = static_cast<std::size_t>(__builtin_ctz(special));
+    if (from[size] == '"') [[likely]] {
+      // Most strings fit into the object itself, so that one block in is one block out.
+      constexpr std::size_t within_object = 15;
+      if (out.capacity() < within_object) __builtin_unreachable();
+      out.resize_and_overwrite(within_object, [from, size](char* to, std::size_t) {
+        std::memcpy(to, from, within_object + 1);  // the last where the terminating zero goes
+        return size;
+      });
+      at_ = from + size + 1;
+      return true;
+    }
+  }
+#endif
+  return read_long_string(from, from, out);
+}
+
+// A string whose bytes in [from, checked) are plain.
+bool reader::read_long_string(const char* from, const char* checked, std::string& out) {
+  const char* to = plain_string(checked);
   if (to == nullptr) [[unlikely]]
     return false;
   const auto size = static_cast<std::size_t>(to - from);
-  if (size > out.capacity()) {
-    out = std::string{from, size};
-  } else {
-    out.assign(from, size);
-  }
+  out.resize_and_overwrite(size, [from, size](char* into, std::size_t /* libstdc++ 12 tells its capacity instead */) {
+    copy_plain(into, from, size);
+    return size;
+  });
   if (to != end_ && *to == '"') [[likely]] {
     at_ = to + 1;
     return true;

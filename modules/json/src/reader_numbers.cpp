@@ -105,48 +105,51 @@ bool reader::to_double(const token& t, double& out) {
   return syntax("the number is too large for a double", t.begin);
 }
 
-// Most numbers have few digits: those that end within 16 characters or at anything unusual take the long way.
+// Most numbers have few digits: those that end within 16 characters, without an exponent, are read without a token and
+// without asking for the end of the text at each of them.
 struct reader::short_number {
   std::uint64_t mantissa = 0;
-  int fraction = 0;  // digits behind the point
+  unsigned fraction = 0;  // digits behind the point
   bool negative = false;
 };
 
-bool reader::lex_short(short_number& out) noexcept {
+// Where it ends; null when it is none, which the long way then judges. The cursor stands on its first character.
+inline const char* reader::lex_short(short_number& out) const noexcept {
   const char* at = at_;
-  if (end_ - at < 18) return false;  // so that no digit below needs to ask for the end
+  if (end_ - at < 18) return nullptr;
   out.negative = *at == '-';
-  if (out.negative) ++at;
+  at += out.negative ? 1 : 0;
   const char* const first = at;
-  std::uint64_t mantissa = 0;
-  unsigned digit;
-  while ((digit = static_cast<unsigned>(*at - '0')) < 10 && at - first < 15) {
-    mantissa = mantissa * 10 + digit;
-    ++at;
-  }
-  if (at == first || (*first == '0' && at - first > 1)) return false;
+  const char* const last = at + 15;
+  auto digit = static_cast<unsigned>(*at - '0');
+  if (digit >= 10) return nullptr;
+  std::uint64_t mantissa = digit;
+  while ((digit = static_cast<unsigned>(*++at - '0')) < 10 && at != last) mantissa = mantissa * 10 + digit;
+  if (*first == '0' && at - first > 1) return nullptr;
   if (*at == '.') {
-    const char* const point = at++;
-    while ((digit = static_cast<unsigned>(*at - '0')) < 10 && at - first < 16) {
-      mantissa = mantissa * 10 + digit;
-      ++at;
-    }
-    out.fraction = static_cast<int>(at - point - 1);
-    if (out.fraction == 0) return false;
+    const char* const point = at;
+    while ((digit = static_cast<unsigned>(*++at - '0')) < 10 && at <= last) mantissa = mantissa * 10 + digit;
+    out.fraction = static_cast<unsigned>(at - point) - 1;
+    if (out.fraction == 0) return nullptr;
   }
-  if (digit < 10 || *at == 'e' || *at == 'E') return false;
+  if (digit < 10 || (*at | 0x20) == 'e') return nullptr;
   out.mantissa = mantissa;
-  at_ = at;
-  return true;
+  return at;
 }
 
 bool reader::read_double(double& out) {
   look();
-  if (short_number s; lex_short(s)) [[likely]] {
-    const double value = static_cast<double>(s.mantissa) / powers_of_ten[s.fraction];
-    out = s.negative ? -value : value;
-    return true;
-  }
+  short_number s;
+  const char* const end = lex_short(s);
+  if (end == nullptr) [[unlikely]]
+    return read_double_slow(out);
+  const double value = static_cast<double>(s.mantissa) / powers_of_ten[s.fraction];
+  out = s.negative ? -value : value;
+  at_ = end;
+  return true;
+}
+
+bool reader::read_double_slow(double& out) {
   token t;
   return lex_number(t, "a number") && to_double(t, out);
 }
@@ -181,15 +184,17 @@ std::string whole_number_between(const std::string& min, const std::string& max)
 
 bool reader::read_signed(std::int64_t& out, std::int64_t min, std::int64_t max) {
   look();
-  const char* const start = at_;
-  if (short_number s; lex_short(s)) [[likely]] {
-    const auto value = static_cast<std::int64_t>(s.negative ? 0 - s.mantissa : s.mantissa);
-    if (s.fraction == 0 && value >= min && value <= max) [[likely]] {
-      out = value;
-      return true;
-    }
-    at_ = start;
-  }
+  short_number s;
+  const char* const end = lex_short(s);
+  const auto value = static_cast<std::int64_t>(s.negative ? 0 - s.mantissa : s.mantissa);
+  if (end == nullptr || s.fraction != 0 || value < min || value > max) [[unlikely]]
+    return read_signed_slow(out, min, max);
+  out = value;
+  at_ = end;
+  return true;
+}
+
+bool reader::read_signed_slow(std::int64_t& out, std::int64_t min, std::int64_t max) {
   token t;
   if (!lex_number(t, "a whole number")) return false;
   if (!t.whole) {
@@ -212,14 +217,16 @@ bool reader::read_signed(std::int64_t& out, std::int64_t min, std::int64_t max) 
 
 bool reader::read_unsigned(std::uint64_t& out, std::uint64_t max) {
   look();
-  const char* const start = at_;
-  if (short_number s; lex_short(s)) [[likely]] {
-    if (s.fraction == 0 && !s.negative && s.mantissa <= max) [[likely]] {
-      out = s.mantissa;
-      return true;
-    }
-    at_ = start;
-  }
+  short_number s;
+  const char* const end = lex_short(s);
+  if (end == nullptr || s.fraction != 0 || s.negative || s.mantissa > max) [[unlikely]]
+    return read_unsigned_slow(out, max);
+  out = s.mantissa;
+  at_ = end;
+  return true;
+}
+
+bool reader::read_unsigned_slow(std::uint64_t& out, std::uint64_t max) {
   token t;
   if (!lex_number(t, "a whole number")) return false;
   if (!t.whole) {

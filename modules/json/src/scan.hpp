@@ -8,19 +8,33 @@
 
 namespace weft::json {
 
+#if defined(__SSE2__)
+// A bit for each of the 16 bytes at `at` that is a quote, a backslash, a control character or not ASCII.
+inline unsigned special_in_block(const char* at) noexcept {
+  const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  const __m128i quote = _mm_cmpeq_epi8(block, _mm_set1_epi8('"'));
+  const __m128i backslash = _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'));
+  // The comparison is signed: below ' ' are the control characters and every byte from 0x80 on.
+  const __m128i low = _mm_cmplt_epi8(block, _mm_set1_epi8(' '));
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), low)));
+}
+#endif
+
+// memcpy, without the call for what strings usually have.
+inline void copy_plain(char* to, const char* from, std::size_t size) noexcept {
+  if (size < 16 || size > 64) {
+    std::memcpy(to, from, size);
+    return;
+  }
+  for (std::size_t at = 0; at + 16 < size; at += 16) std::memcpy(to + at, from + at, 16);
+  std::memcpy(to + size - 16, from + size - 16, 16);
+}
+
 // The first byte in [at, end) that is a quote, a backslash, a control character or not ASCII; `end` when there is none.
 inline const char* scan_plain(const char* at, const char* end) noexcept {
 #if defined(__SSE2__)
-  const __m128i quote = _mm_set1_epi8('"');
-  const __m128i backslash = _mm_set1_epi8('\\');
-  const __m128i space = _mm_set1_epi8(' ');
   while (end - at >= 16) {
-    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    // The comparison is signed: below ' ' are the control characters and every byte from 0x80 on.
-    const __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash)),
-                                     _mm_cmplt_epi8(block, space));
-    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(hit));
-    if (mask != 0) return at + __builtin_ctz(mask);
+    if (const unsigned hits = special_in_block(at); hits != 0) return at + __builtin_ctz(hits);
     at += 16;
   }
 #else

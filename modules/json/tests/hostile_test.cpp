@@ -108,6 +108,26 @@ TEST(hostile, size_and_elements_are_bounded) {
   EXPECT_TRUE(json::decode<item>(R"({"sku":"a","quantity":1,"price":1})", {.max_elements = 3}));
 }
 
+TEST(hostile, lists_take_little_more_memory_than_what_is_in_them) {
+  // What follows is no part of the list, though it might look as if it were.
+  const std::string rest(1 << 20, 'x');
+  for (const std::size_t size : {1u, 9u, 100u, 5000u}) {
+    std::string text = R"({"plugins":["a")";
+    for (std::size_t i = 1; i < size; ++i) text += R"(,"a")";
+    const auto got = json::decode<configuration>(text + R"(],"rest":")" + rest + "\"}",
+                                                 {.missing_fields = json::missing_fields::keep_default});
+    ASSERT_TRUE(got) << got.error().describe();
+    EXPECT_EQ(got->plugins.size(), size);
+    EXPECT_LE(got->plugins.capacity(), std::max<std::size_t>(8 * size, 8));
+  }
+  // A long list says little about the next.
+  std::vector<std::vector<std::int64_t>> lists(1000, {1});
+  lists[0].resize(5000);
+  const auto got = json::decode<decltype(lists)>(json::encode(lists));
+  ASSERT_TRUE(got);
+  for (std::size_t i = 1; i < got->size(); ++i) EXPECT_LE((*got)[i].capacity(), 128u);
+}
+
 TEST(hostile, variants_within_variants_stay_linear_enough) {
   // The tag last, at every level: each level is looked over once for its tag.
   std::string text = R"({"radius":1,"x":)";

@@ -73,9 +73,16 @@ struct sequence_codec {
   static bool read(reader& r, Sequence& out) {
     out.clear();
     if (!r.begin_array()) return false;
+    [[maybe_unused]] const std::size_t text_left = r.bytes_left();
     while (true) {
       const step at = r.next_element();
-      if (at != step::item) return at == step::end;
+      if (at != step::item) {
+        if constexpr (reservable) r.remember_size(slot, out.size());
+        return at == step::end;
+      }
+      if constexpr (reservable) {
+        if (out.size() == out.capacity()) make_room(r, out, text_left);
+      }
       if (!read_one(r, out)) [[unlikely]]
         return r.in_element(out.size() - 1);
     }
@@ -101,13 +108,29 @@ struct sequence_codec {
       out.push_back(value);
       return read;
     } else {
-      if constexpr (requires { out.reserve(1); }) {  // growing by one, two, four is what short lists would pay for
-        if (out.capacity() == 0) out.reserve(first_capacity);
-      }
       return codec<element>::read(r, out.emplace_back());
     }
   }
+
+  static constexpr bool reservable = requires(Sequence& s) {
+    s.reserve(1);
+    s.capacity();
+  };
   static constexpr std::size_t first_capacity = std::clamp<std::size_t>(512 / sizeof(element), 2, 8);
+  // Of what one array said about the next, this much is believed.
+  static constexpr std::size_t most_remembered = std::max<std::size_t>(1024 / sizeof(element), first_capacity);
+
+  static constexpr std::size_t slot = sizeof(element) / 8;  // tells most kinds of arrays apart
+  // Growing by one, two, four is what short lists would pay for, and moving what is there what long ones would.
+  [[gnu::noinline]] static void make_room(const reader& r, Sequence& out, std::size_t text_left) {
+    const std::size_t size = out.size();
+    if (size == 0) {
+      const std::size_t last = r.remembered_size(slot);
+      out.reserve(last == 0 ? first_capacity : std::min(last, most_remembered));
+    } else {
+      out.reserve(r.expected_size(size, text_left));
+    }
+  }
 };
 
 template <class Map>

@@ -16,6 +16,7 @@
 // Invalid UTF-8, lone surrogates, control characters in strings, and numbers a double cannot hold are refused.
 #include <weft/json/options.hpp>
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -83,8 +84,28 @@ class reader {
   }
 
   // Arrays: begin_array(); while next_element() is step::item: the value.
-  [[nodiscard]] bool begin_array() { return begin('['); }
-  [[nodiscard]] step next_element() { return next(']'); }
+  [[nodiscard]] bool begin_array() {
+    if (!begin('[')) return false;
+    ++arrays_open_;
+    return true;
+  }
+  [[nodiscard]] step next_element() {
+    const step at = next(']');
+    if (at == step::end) --arrays_open_;
+    return at;
+  }
+
+  // For codecs of arrays that reserve memory: how many elements to make room for, when `size` of them have been read
+  // since bytes_left() was `before`. Of the outermost array, as many as the rest of the text would hold if it went on
+  // like this, between 2 and 8 times `size`; of an array within one, twice `size`.
+  [[nodiscard]] std::size_t bytes_left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
+  [[nodiscard]] std::size_t expected_size(std::size_t size, std::size_t before) const noexcept;
+  // The size of the array before of the same kind (`slot`: any number that names the kind), as a guess at the next; 0
+  // when there was none. Kinds may share a slot.
+  [[nodiscard]] std::size_t remembered_size(std::size_t slot) const noexcept { return sizes_[slot % sizes_.size()]; }
+  void remember_size(std::size_t slot, std::size_t size) noexcept {
+    sizes_[slot % sizes_.size()] = static_cast<std::uint8_t>(size < 255 ? size : 255);
+  }
 
   // To look ahead: remember where the cursor is, read, and go back.
   struct position {
@@ -167,7 +188,11 @@ class reader {
   step no_key();
   bool syntax(std::string what, const char* at);
   bool read_literal(std::string_view word);
-  bool lex_short(short_number& out) noexcept;
+  const char* lex_short(short_number& out) const noexcept;
+  bool read_long_string(const char* from, const char* checked, std::string& out);
+  bool read_signed_slow(std::int64_t& out, std::int64_t min, std::int64_t max);
+  bool read_unsigned_slow(std::uint64_t& out, std::uint64_t max);
+  bool read_double_slow(double& out);
   bool lex_number(token& out, std::string_view expected);
   bool to_double(const token& t, double& out);
   // Passes the string whose first character (after the quote) is `from`. Plain: [from, result) is its content.
@@ -180,6 +205,8 @@ class reader {
   const char* end_;
   std::size_t elements_left_;
   unsigned depth_left_;
+  unsigned arrays_open_ = 0;
+  std::array<std::uint8_t, 32> sizes_{};
   bool fresh_ = false;  // the cursor stands right after an opening bracket
   bool failed_ = false;
   const char* begin_;
