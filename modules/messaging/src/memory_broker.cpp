@@ -22,14 +22,14 @@ broker_features features_of(const memory_options& options) {
 // Takes the message if every group that wants it has room; else the first that has none.
 hub_group_ptr try_publish(group_hub& hub, outgoing& what, loop& l, bool& routed) {
   const auto bytes = what.what.size();
-  const auto& takers = hub.takers_of(what.what.topic);
-  routed = !takers.empty();
-  for (const auto& group : takers)
+  const auto takers = hub.takers_of(what.what.topic);
+  routed = !takers->empty();
+  for (const auto& group : *takers)
     if (!group->queue->has_room(1, bytes) || !group->queue->has_room_on(what.what.key)) return group;
   if (!routed) return nullptr;
   const group_queue::arrival at{.delay = what.delay, .now = l.now(), .wall = l.wall_now()};
   const auto shared = std::make_shared<const message>(std::move(what.what));
-  for (const auto& group : takers) {
+  for (const auto& group : *takers) {
     group->queue->add(shared, bytes, at);
     group_hub::wake_consumer(*group, l);
   }

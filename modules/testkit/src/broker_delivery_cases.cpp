@@ -127,6 +127,12 @@ task<void> answers_for_each_message(broker_trial& t) {
   batch.push_back({.what = numbered("3", t.name("x"))});
   const auto results = co_await bus->publish(t.within_patience(), std::move(batch));
   t.equal(results.size(), 3, "results");
+  if (bus->features().set.has(feature::transactions)) {  // all or nothing
+    for (const auto at : {0, 2})
+      t.check(!results[at] && results[at].error().code() == errc::aborted, "the others are refused with the wrong one");
+    t.check(!results[1] && results[1].error().code() == errc::invalid_argument, "which is said to be wrong");
+    co_return co_await t.expect_quiet(*c, "none of them is taken");
+  }
   t.ok(results[0], "the first");
   t.check(!results[1] && results[1].error().code() == errc::invalid_argument, "a wrong one is refused");
   t.ok(results[2], "the one behind it");

@@ -19,14 +19,14 @@ hub_group* group_hub::find(std::string_view name) {
   return at == groups.end() ? nullptr : at->second.get();
 }
 
-const group_hub::takers& group_hub::takers_of(const std::string& topic) {
+group_hub::takers group_hub::takers_of(const std::string& topic) {
   if (const auto known = routes.find(topic); known != routes.end()) return known->second;
   if (routes.size() >= max_routes) routes.clear();
-  takers list;
+  std::vector<hub_group_ptr> list;
   for (const auto& [name, group] : groups)
     if (std::ranges::any_of(group->patterns, [&](const topic_pattern& p) { return p.matches(topic); }))
       list.push_back(group);
-  return routes.emplace(topic, std::move(list)).first->second;
+  return routes.emplace(topic, std::make_shared<const std::vector<hub_group_ptr>>(std::move(list))).first->second;
 }
 
 hub_group_ptr group_hub::add_group(std::string name, lifetime lives, ordering order) {

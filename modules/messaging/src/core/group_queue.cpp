@@ -72,7 +72,7 @@ void group_queue::release(queue_entry& e) {
   e.is = state::free;
   e.lane = nullptr;
   e.attempt = 1;
-  e.redelivered = e.noted = false;
+  e.redelivered = false;
   e.record = 0;
   ++e.generation;
   free_.push_back(&e);
@@ -111,7 +111,6 @@ void group_queue::restore(restored r, wall_time wall) {
   e.record = r.record;
   e.attempt = r.attempt;
   e.redelivered = r.redelivered;
-  e.noted = r.noted;
   e.expires = r.expires;
   e.failures = std::move(r.failures);
   if (!r.due) return arrive(e, wall);

@@ -20,6 +20,8 @@ class sqlite_engine final : public std::enable_shared_from_this<sqlite_engine>, 
 
   result<> open();  // blocks
   [[nodiscard]] loop& owner() noexcept { return loop_; }
+  // The one that writes, for who has the engine to himself.
+  [[nodiscard]] sqlite_connection& connection() noexcept { return *writer_->connection; }
 
   // Awaits its turn and its end. Reads go to the writing connection when there is no other.
   static task<result<>> write(std::shared_ptr<sqlite_engine> self, context ctx, sqlite_call::function work);

@@ -60,13 +60,13 @@ class hub_record {
 class group_hub {
  public:
   using guard = resilience::spin_lock::guard;
-  using takers = std::vector<hub_group_ptr>;
+  using takers = std::shared_ptr<const std::vector<hub_group_ptr>>;  // of one topic, as they are now
 
   // `record` outlives it; null: nothing is kept.
   explicit group_hub(hub_limits limits, hub_record* record = nullptr) : limits{limits}, record{record} {}
 
   // All under the lock.
-  [[nodiscard]] const takers& takers_of(const std::string& topic);
+  [[nodiscard]] takers takers_of(const std::string& topic);
   result<hub_group_ptr> join(const std::string& name, const subscription& s, std::vector<topic_pattern> patterns);
   // A group with a queue, not in the table so far.
   hub_group_ptr add_group(std::string name, lifetime lives, ordering order);

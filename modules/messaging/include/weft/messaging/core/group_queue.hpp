@@ -31,7 +31,6 @@ struct queue_entry {
   std::uint64_t record = 0;  // names the message in the journal; zero: it is not kept
   std::uint32_t attempt = 1;
   bool redelivered = false;
-  bool noted = false;  // the journal keeps more of it than the message
   state is = state::free;
   std::uint32_t generation = 0;  // of the slot: tags of its earlier users do not fit
   std::uint32_t slot = 0;
@@ -67,9 +66,9 @@ struct queue_lane {
 class queue_journal {
  public:
   virtual ~queue_journal() = default;
-  virtual void taken(queue_entry& e) = 0;       // handed out
-  virtual void changed(queue_entry& e) = 0;     // back in the queue: attempt, due time and failures are new
-  virtual void gone(const queue_entry& e) = 0;  // acknowledged, expired, or dropped
+  virtual void taken(const queue_entry& e) = 0;    // handed out
+  virtual void changed(const queue_entry& e) = 0;  // back in the queue: attempt, due time and failures are new
+  virtual void gone(const queue_entry& e) = 0;     // acknowledged, expired, or dropped
   virtual void buried(const queue_entry& e, const dead_letter_entry& as) = 0;
   virtual void purged(const dead_letter_entry& d) = 0;
   // The entry takes the place of the dead letter, and gets its record here.
@@ -94,7 +93,7 @@ class group_queue {
     message_ptr what;
     std::uint64_t record = 0;
     std::uint32_t attempt = 1;
-    bool redelivered = false, noted = false;
+    bool redelivered = false;
     std::optional<steady_time> due;  // delayed until then, by its publisher or for its retry
     steady_time expires = steady_time::max();
     std::vector<failure> failures;

@@ -1,0 +1,186 @@
+// When commits begin and how they end.
+#include <algorithm>
+#include <utility>
+
+#include "hub.hpp"
+
+namespace weft::messaging {
+
+using guard = group_hub::guard;
+
+namespace {
+
+// Posted to a loop. One that ends without having run it passes the word on.
+class commit_request {
+ public:
+  commit_request(std::shared_ptr<sqlite_hub::state> hub, loop& l) : hub_{std::move(hub)}, loop_{&l} {}
+  commit_request(commit_request&&) noexcept = default;
+  ~commit_request() {
+    if (hub_) hub_->lost_loop(*loop_);
+  }
+  void operator()() { std::exchange(hub_, nullptr)->start_commit(*loop_); }
+
+ private:
+  std::shared_ptr<sqlite_hub::state> hub_;
+  loop* loop_;
+};
+
+// What comes back to the loop; if that has ended, what was begun is ended here.
+class commit_end {
+ public:
+  commit_end(std::shared_ptr<sqlite_hub::state> hub, std::shared_ptr<commit_batch> batch, loop& l)
+      : hub_{std::move(hub)}, batch_{std::move(batch)}, loop_{&l} {}
+  commit_end(commit_end&&) noexcept = default;
+  ~commit_end() {
+    if (hub_) hub_->end_commit(*batch_, nullptr);
+  }
+  void operator()() {
+    const auto hub = std::exchange(hub_, nullptr);
+    hub->end_commit(*batch_, loop_);
+  }
+
+ private:
+  std::shared_ptr<sqlite_hub::state> hub_;
+  std::shared_ptr<commit_batch> batch_;
+  loop* loop_;
+};
+
+result<> write_batch(sqlite_store& store, const commit_batch& batch) {
+  std::vector<const published_message*> published;
+  for (const auto& p : batch.publishes)
+    for (const auto& m : p->messages)
+      if (m.record != 0) published.push_back(&m);
+  return store.write(batch.changes, published, batch.offset);
+}
+
+}  // namespace
+
+void sqlite_hub::state::told(loop& from) {
+  if (!anything.load(std::memory_order_acquire) || busy.exchange(true)) return;
+  from.post(commit_request{shared_from_this(), from});
+}
+
+std::shared_ptr<commit_batch> sqlite_hub::state::cut_batch(loop& l) {
+  if (changes.empty() && publishes.empty()) {
+    anything = false;
+    return nullptr;
+  }
+  auto batch = std::make_shared<commit_batch>();
+  batch->offset = {.wall = l.wall_now(), .steady = l.now()};
+  batch->changes = std::exchange(changes, {});
+  std::size_t messages = 0, bytes = 0;
+  while (!publishes.empty()) {
+    auto& next = *publishes.front();
+    if (messages != 0 &&
+        (messages + next.messages.size() > options.commit_messages || bytes + next.bytes > options.commit_bytes))
+      break;
+    messages += next.messages.size();
+    bytes += next.bytes;
+    batch->publishes.push_back(std::move(publishes.front()));
+    publishes.pop_front();
+  }
+  batch->last_change = publishes.empty() ? told_changes : publishes.front()->number - 1;
+  anything = !publishes.empty();
+  return batch;
+}
+
+void sqlite_hub::state::start_commit(loop& l) {
+  std::shared_ptr<commit_batch> batch;
+  {
+    const guard locked{groups.lock};
+    batch = cut_batch(l);
+    if (!batch) busy = false;
+  }
+  if (!batch) return;
+  l.offload([s = this, b = batch.get()] { b->outcome = write_batch(*s->store, *b); },
+            commit_end{shared_from_this(), batch, l});
+}
+
+void sqlite_hub::state::end_waiting(const commit_batch& batch, const loop* l) {
+  std::erase_if(waiting, [&](const std::shared_ptr<pending_commit>& w) {
+    if (w->number > batch.last_change) return false;
+    w->outcome = batch.outcome;
+    group_hub::wake(w->who, l);
+    return true;
+  });
+}
+
+void sqlite_hub::state::end_commit(commit_batch& batch, loop* l) {
+  loop* next = nullptr;
+  {
+    const guard locked{groups.lock};
+    if (batch.outcome) {
+      safe_changes = batch.last_change;
+      ++counted.commits;
+      commits_.add();
+    } else {  // the changes are tried again with the next commit: they have happened
+      batch.changes.insert(batch.changes.end(), std::make_move_iterator(changes.begin()),
+                           std::make_move_iterator(changes.end()));
+      changes = std::move(batch.changes);
+      ++counted.failed_commits;
+      failures_.add();
+    }
+    for (const auto& p : batch.publishes) {
+      if (batch.outcome) {
+        enter(*p, l);
+        counted.published += p->messages.size();
+        published_.add(p->messages.size());
+      } else {
+        refuse(*p, l);
+      }
+      finish(*p, batch.outcome, l);
+    }
+    end_waiting(batch, l);
+    anything = !changes.empty() || !publishes.empty();
+    // After a failure only somebody new tries again, so that a dead disk keeps nobody busy.
+    if (batch.outcome || !publishes.empty() || !waiting.empty())
+      next = l != nullptr ? l : (homes.empty() ? nullptr : homes.front().first);
+    busy = false;
+  }
+  if (next != nullptr) told(*next);
+}
+
+task<result<>> sqlite_hub::state::settled(loop& from, context ctx) {
+  const auto self = shared_from_this();
+  const auto w = std::make_shared<pending_commit>();
+  w->who = std::make_shared<hub_sleeper>(from);
+  {
+    const guard locked{groups.lock};
+    if (safe_changes >= told_changes) co_return result<>{};
+    w->number = told_changes;
+    waiting.push_back(w);
+  }
+  told(from);
+  WEFT_CO_TRY_VOID(co_await w->who->wake.wait(ctx));
+  co_return w->outcome;
+}
+
+// ---- whose loop does the work
+
+void sqlite_hub::state::add_home(loop& l) {
+  const guard locked{groups.lock};
+  const auto known = std::ranges::find(homes, &l, &std::pair<loop*, std::size_t>::first);
+  if (known != homes.end())
+    ++known->second;
+  else
+    homes.emplace_back(&l, 1);
+}
+
+void sqlite_hub::state::leave_home(loop& l) {
+  const guard locked{groups.lock};
+  const auto known = std::ranges::find(homes, &l, &std::pair<loop*, std::size_t>::first);
+  if (--known->second == 0) homes.erase(known);
+}
+
+void sqlite_hub::state::lost_loop(const loop& l) {
+  loop* other = nullptr;
+  {
+    const guard locked{groups.lock};
+    busy = false;
+    for (const auto& [home, brokers] : homes)
+      if (home != &l) other = home;
+  }
+  if (other != nullptr) told(*other);
+}
+
+}  // namespace weft::messaging

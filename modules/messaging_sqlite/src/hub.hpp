@@ -1,0 +1,108 @@
+#pragma once
+// The groups in memory, the file behind them, and the commits between the two.
+//
+// One commit at a time: what comes meanwhile gathers, and goes together with the next. A commit runs on the pool of the
+// loop that asked for it, and ends on that loop; should that loop end first, another one of the hub's goes on.
+#include <weft/messaging_sqlite/sqlite_broker.hpp>
+#include <weft/observe/metrics.hpp>
+
+#include <atomic>
+#include <deque>
+#include <unordered_map>
+
+#include "store.hpp"
+
+namespace weft::messaging {
+
+// The messages of one publish() call, on their way.
+struct pending_publish {
+  std::vector<published_message> messages;
+  std::size_t bytes = 0;
+  std::uint64_t number = 0;  // among what is told
+  hub_sleeper_ptr publisher;
+  bool done = false;
+  result<> outcome;
+};
+using pending_publish_ptr = std::shared_ptr<pending_publish>;
+
+// Somebody who waits until what has been told so far is safe.
+struct pending_commit {
+  std::uint64_t number;  // of the last change that matters
+  hub_sleeper_ptr who;
+  bool done = false;
+  result<> outcome;
+};
+
+struct commit_batch {
+  std::vector<change> changes;
+  std::vector<pending_publish_ptr> publishes;
+  std::uint64_t last_change = 0;
+  clock_offset offset;
+  result<> outcome = fail(errc::unavailable, "the loop has ended");
+};
+
+struct sqlite_hub::state final : hub_record, std::enable_shared_from_this<sqlite_hub::state> {
+  explicit state(sqlite_broker_options o);
+  ~state() override;
+
+  // Blocks; before anybody else has it, or under the lock.
+  result<> load(loop& clock, clock_offset now);
+
+  // hub_record
+  void open(hub_group& g) override;
+  void patterns_changed(const hub_group& g) override;
+  void removed(const hub_group& g) override;
+  void told(loop& from) override;
+  task<result<>> settled(loop& from, context ctx) override;
+
+  // Under the lock.
+  void tell(change c);
+  void let_go(std::uint64_t record, std::uint64_t taker);
+  void add_home(loop& l);
+  void leave_home(loop& l);
+
+  // Finds who takes the messages, and lets them in if there is room for all.
+  struct admission {
+    hub_group_ptr full;                   // this one has none
+    std::optional<std::size_t> unrouted;  // nobody takes this message, and that is to be refused
+  };
+  [[nodiscard]] admission admit(const pending_publish_ptr& p, const std::vector<outgoing>& asked, loop& l);
+
+  void start_commit(loop& l);
+  void end_commit(commit_batch& batch, loop* l);  // null: the loop that began it has ended
+  void lost_loop(const loop& l);
+  // Under the lock, with no commit running. Blocks.
+  result<> start_again(loop& clock, blocking_disk* disk, clock_offset now);
+
+  group_hub groups;
+  sqlite_broker_options options;
+  std::unique_ptr<sqlite_store> store;  // during a commit it belongs to that
+  std::uint64_t next_record = 1, next_group = 1;
+  std::unordered_map<std::uint64_t, std::uint32_t> shared;  // how many groups have a message, where several do
+  std::vector<change> changes;
+  std::deque<pending_publish_ptr> publishes;
+  std::uint64_t told_changes = 0, safe_changes = 0;
+  std::vector<std::shared_ptr<pending_commit>> waiting;
+  std::vector<std::pair<loop*, std::size_t>> homes;  // of the brokers
+  std::atomic<bool> anything{false};                 // to write
+  std::atomic<bool> busy{false};                     // a commit runs, or has been asked for
+  figures counted;
+
+ private:
+  [[nodiscard]] std::shared_ptr<commit_batch> cut_batch(loop& l);
+  result<> load_groups();
+  result<> load_letters();
+  result<> load_messages(clock_offset now);
+  void restore(const stored_message& m, clock_offset now);
+  void enter(const pending_publish& p, const loop* l);
+  void refuse(const pending_publish& p, const loop* l);
+  void finish(pending_publish& p, result<> outcome, const loop* l);
+  void end_waiting(const commit_batch& batch, const loop* l);
+  void add_metrics();
+
+  std::unordered_map<std::uint64_t, hub_group*> by_id_;  // while loading
+  observe::counter commits_, published_, failures_;
+  std::vector<observe::callback_metric> depths_;
+};
+
+}  // namespace weft::messaging

@@ -1,0 +1,196 @@
+#include <weft/runtime/blocking.hpp>
+
+#include "hub.hpp"
+
+namespace weft::messaging {
+
+using guard = group_hub::guard;
+
+namespace {
+
+broker_features features_of(const sqlite_broker_options& options) {
+  return {.broker = "sqlite",
+          .set = {feature::ordering_per_key, feature::ordered_retry, feature::delay, feature::durable,
+                  feature::durable_attempts, feature::dead_letter, feature::sequenced_dead_letter,
+                  feature::dead_letter_admin, feature::priorities, feature::expiry, feature::mandatory,
+                  feature::ephemeral, feature::topic_patterns, feature::transactions},
+          .max_message_bytes = options.max_message_bytes};
+}
+
+result<> check_outgoing(const outgoing& what, const sqlite_broker_options& options) {
+  WEFT_TRY_VOID(validate(what.what, {.max_body_bytes = options.max_message_bytes}));
+  if (what.delay < duration::zero()) return fail(errc::invalid_argument, "the delay is negative");
+  return {};
+}
+
+// The one that is refused takes the others along.
+std::vector<result<>> refuse_all(std::size_t count, std::size_t at, const error& why) {
+  const auto others =
+      error{errc::aborted, "message " + std::to_string(at + 1) + " of the same call was refused: " + why.describe()}
+          .as_unprocessed();
+  std::vector<result<>> results(count, fail(others));
+  results[at] = fail(why);
+  return results;
+}
+
+std::optional<std::pair<std::size_t, error>> first_wrong(const std::vector<outgoing>& batch,
+                                                         const sqlite_broker_options& options) {
+  for (std::size_t i = 0; i < batch.size(); ++i)
+    if (const auto valid = check_outgoing(batch[i], options); !valid) return std::pair{i, valid.error()};
+  return std::nullopt;
+}
+
+pending_publish_ptr make_pending(std::vector<outgoing>& batch, loop& l) {
+  auto p = std::make_shared<pending_publish>();
+  p->publisher = std::make_shared<hub_sleeper>(l);
+  p->messages.resize(batch.size());
+  const group_queue::arrival now{.now = l.now(), .wall = l.wall_now()};
+  const auto later = [&](duration by) {
+    return by >= wall_time::max() - now.wall ? wall_time::max()
+                                             : now.wall + std::chrono::duration_cast<wall_time::duration>(by);
+  };
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    auto& from = batch[i];
+    auto& m = p->messages[i];
+    m.bytes = from.what.size();
+    p->bytes += m.bytes;
+    m.at = now;
+    m.at.delay = from.delay;
+    if (from.delay > duration::zero()) m.due = later(from.delay);
+    if (from.what.time_to_live > duration::zero()) m.expires = later(from.what.time_to_live);
+    m.what = std::make_shared<const message>(std::move(from.what));
+  }
+  return p;
+}
+
+error closed() { return error{errc::failed_precondition, "the broker is closed"}.as_unprocessed(); }
+
+}  // namespace
+
+sqlite_broker::sqlite_broker(loop& l, std::shared_ptr<sqlite_hub> hub)
+    : loop_{l}, hub_{std::move(hub)}, features_{features_of(hub_->get()->options)} {
+  hub_->get()->add_home(loop_);
+}
+
+sqlite_broker::~sqlite_broker() {
+  if (hub_) hub_->get()->leave_home(loop_);
+}
+
+const broker_features& sqlite_broker::features() const noexcept { return features_; }
+
+task<std::vector<result<>>> sqlite_broker::publish(context ctx, std::vector<outgoing> batch) {
+  const auto count = batch.size();
+  if (!hub_) co_return std::vector<result<>>(count, fail(closed()));
+  if (count == 0) co_return std::vector<result<>>{};
+  const auto s = hub_->get();
+  if (const auto wrong = first_wrong(batch, s->options)) co_return refuse_all(count, wrong->first, wrong->second);
+  const auto p = make_pending(batch, loop_);
+  const auto until = ctx.with_timeout(loop_, s->options.publish_wait);
+  for (;;) {
+    sqlite_hub::state::admission admitted;
+    const auto waits = std::make_shared<hub_sleeper>(loop_);
+    {
+      const guard locked{s->groups.lock};
+      admitted = s->admit(p, batch, loop_);
+      if (admitted.full) admitted.full->publishers.push_back(waits);
+    }
+    if (admitted.unrouted) {
+      const auto& topic = p->messages[*admitted.unrouted].what->topic;
+      co_return refuse_all(count, *admitted.unrouted, error{errc::not_found, "no group takes '" + topic + "'"});
+    }
+    if (!admitted.full) break;
+    const hub_publisher_place place{s->groups, admitted.full, waits};
+    if (const auto woken = co_await waits->wake.wait(until); !woken) {
+      auto why = woken.error();
+      if (why.code() == errc::deadline_exceeded) why = group_full(*admitted.full, s->groups.limits.queue);
+      co_return std::vector<result<>>(count, fail(why.as_unprocessed()));
+    }
+  }
+  s->told(loop_);
+  // It goes on by itself when nobody waits for it any more.
+  if (const auto woken = co_await p->publisher->wake.wait(ctx); !woken)
+    co_return std::vector<result<>>(count, fail(woken.error()));
+  co_return std::vector<result<>>(count, p->outcome);
+}
+
+task<result<std::unique_ptr<consumer>>> sqlite_broker::subscribe(context ctx, subscription what) {
+  if (!hub_) co_return fail(closed());
+  WEFT_CO_TRY_VOID(what.validate());
+  std::vector<topic_pattern> patterns;
+  for (const auto& text : what.patterns) {
+    WEFT_CO_TRY(auto p, topic_pattern::parse(text));
+    patterns.push_back(std::move(p));
+  }
+  auto name = what.group;
+  if (name.empty()) {
+    name = "ephemeral." + loop_.random().make_uuid_v4().to_string();
+    what.lives = lifetime::ephemeral;
+  }
+  const auto s = hub_->get();
+  std::unique_ptr<consumer> made;
+  bool defined = false;
+  {
+    const guard locked{s->groups.lock};
+    const auto before = s->told_changes;
+    WEFT_CO_TRY(auto group, s->groups.join(name, what, std::move(patterns)));
+    defined = s->told_changes != before;
+    made = std::make_unique<hub_consumer>(loop_, s, s->groups, std::move(group), what.prefetch);
+  }
+  if (defined) WEFT_CO_TRY_VOID(co_await s->settled(loop_, std::move(ctx)));
+  co_return made;
+}
+
+task<void> sqlite_broker::close(context ctx) {
+  if (!hub_) co_return;
+  const auto s = hub_->get();
+  static_cast<void>(co_await s->settled(loop_, std::move(ctx)));
+  s->leave_home(loop_);
+  // If this is the last one the file is closed, and that blocks.
+  co_await blocking(loop_, [hub = std::move(hub_), state = s]() mutable {
+    hub.reset();
+    state.reset();
+  });
+}
+
+task<result<std::vector<group_depth>>> sqlite_broker::depths(context) {
+  if (!hub_) co_return fail(closed());
+  co_return hub_->get()->groups.depths();
+}
+
+task<result<std::vector<dead_letter_entry>>> sqlite_broker::dead_letters(context, dead_letter_query query) {
+  if (!hub_) co_return fail(closed());
+  co_return hub_->get()->groups.dead_letters(query);
+}
+
+task<result<std::size_t>> sqlite_broker::replay(context ctx, std::string group, std::vector<std::uint64_t> numbers) {
+  if (!hub_) co_return fail(closed());
+  const auto s = hub_->get();
+  WEFT_CO_TRY(const auto count, s->groups.replay(loop_, group, std::move(numbers)));
+  WEFT_CO_TRY_VOID(co_await s->settled(loop_, std::move(ctx)));
+  co_return count;
+}
+
+task<result<std::size_t>> sqlite_broker::purge(context ctx, std::string group, std::vector<std::uint64_t> numbers) {
+  if (!hub_) co_return fail(closed());
+  const auto s = hub_->get();
+  WEFT_CO_TRY(const auto count, s->groups.purge(group, std::move(numbers)));
+  WEFT_CO_TRY_VOID(co_await s->settled(loop_, std::move(ctx)));
+  co_return count;
+}
+
+task<result<std::size_t>> sqlite_broker::clear(context ctx, std::string group) {
+  if (!hub_) co_return fail(closed());
+  const auto s = hub_->get();
+  WEFT_CO_TRY(const auto count, s->groups.clear(loop_, group));
+  WEFT_CO_TRY_VOID(co_await s->settled(loop_, std::move(ctx)));
+  co_return count;
+}
+
+task<result<>> sqlite_broker::remove_group(context ctx, std::string group) {
+  if (!hub_) co_return fail(closed());
+  const auto s = hub_->get();
+  WEFT_CO_TRY_VOID(s->groups.remove_group(group));
+  co_return co_await s->settled(loop_, std::move(ctx));
+}
+
+}  // namespace weft::messaging

@@ -1,0 +1,93 @@
+// The suite that every broker passes, over sqlite: in real time on a real file, and in virtual time on a simulated disk
+// whose power goes at the restart.
+#include <weft/runtime/epoll_loop.hpp>
+#include <weft/testkit/simulation.hpp>
+
+#include <gtest/gtest.h>
+
+#include "under_test.hpp"
+
+namespace weft::messaging {
+namespace {
+
+constexpr std::size_t bound_of_tests = 2000;
+
+class on_a_file final : public testkit::broker_under_test {
+ public:
+  void run(const std::function<task<void>(loop&)>& body) override {
+    epoll_loop l;
+    l.run(body(l));
+    hub_.reset();
+  }
+  task<result<std::unique_ptr<broker>>> open(loop& l) override {
+    if (!hub_) {
+      WEFT_CO_TRY(hub_, co_await open_sqlite_hub(l, {.path = folder_.file(), .max_messages = bound_of_tests}));
+    }
+    co_return std::make_unique<sqlite_broker>(l, hub_);
+  }
+  [[nodiscard]] bool can_cut() const override { return true; }
+  task<void> cut(loop&) override { co_return hub_->cut(); }
+  [[nodiscard]] bool can_restart() const override { return true; }
+  task<void> restart(loop& l) override {
+    if (const auto done = co_await hub_->reopen(l); !done) throw std::runtime_error{done.error().describe()};
+  }
+  [[nodiscard]] std::optional<std::size_t> bound() const override { return bound_of_tests; }
+
+ private:
+  temporary_folder folder_;
+  std::shared_ptr<sqlite_hub> hub_;
+};
+
+// The file is on the disk of another host than the one that the broker runs on, so that its power can go alone.
+class on_a_simulated_disk final : public testkit::broker_under_test {
+ public:
+  void run(const std::function<task<void>(loop&)>& body) override {
+    testkit::simulation sim{1};
+    storage_ = &sim.add_host("storage");
+    auto& host = sim.add_host("host");
+    sim.run(host, body(host.loop()));
+    hub_.reset();
+  }
+  task<result<std::unique_ptr<broker>>> open(loop& l) override {
+    if (!hub_) {
+      WEFT_CO_TRY(hub_,
+                  co_await open_sqlite_hub(
+                      l, {.path = "broker.db", .disk = &storage_->blocking_disk(), .max_messages = bound_of_tests}));
+    }
+    co_return std::make_unique<sqlite_broker>(l, hub_);
+  }
+  [[nodiscard]] bool can_cut() const override { return true; }
+  task<void> cut(loop&) override { co_return hub_->cut(); }
+  [[nodiscard]] bool can_restart() const override { return true; }
+  task<void> restart(loop& l) override {
+    storage_->crash(testkit::crash_kind::power);
+    storage_->restart();
+    if (const auto done = co_await hub_->reopen(l, &storage_->blocking_disk()); !done)
+      throw std::runtime_error{done.error().describe()};
+  }
+  [[nodiscard]] std::optional<std::size_t> bound() const override { return bound_of_tests; }
+
+ private:
+  testkit::host* storage_ = nullptr;
+  std::shared_ptr<sqlite_hub> hub_;
+};
+
+template <class Target>
+void expect_conforms(const testkit::broker_case& which) {
+  Target broker;
+  const auto outcome = testkit::run_case(broker, which);
+  using kind = testkit::broker_outcome::kind;
+  const bool skips = which.name == "DropsDuplicates";  // it keeps every duplicate
+  EXPECT_EQ(outcome.is, skips ? kind::skipped : kind::passed) << outcome.message;
+}
+
+class SqliteBrokerConformance : public testing::TestWithParam<testkit::broker_case> {};
+
+TEST_P(SqliteBrokerConformance, PassesOnAFile) { expect_conforms<on_a_file>(GetParam()); }
+TEST_P(SqliteBrokerConformance, PassesOnASimulatedDisk) { expect_conforms<on_a_simulated_disk>(GetParam()); }
+
+INSTANTIATE_TEST_SUITE_P(Suite, SqliteBrokerConformance, testing::ValuesIn(testkit::broker_conformance()),
+                         [](const auto& info) { return std::string{info.param.name}; });
+
+}  // namespace
+}  // namespace weft::messaging
