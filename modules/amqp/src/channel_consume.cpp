@@ -10,17 +10,15 @@ namespace {
 
 constexpr std::string_view automatic_prefix = "weft-auto-";  // so that a late delivery is known not to want an ack
 
-delivery make_delivery(sansio::content&& c, std::string& exchange, std::string& routing_key, bool redelivered,
-                       std::uint64_t tag, std::uint64_t generation) {
-  delivery d;
-  d.message.exchange = std::move(exchange);
-  d.message.routing_key = std::move(routing_key);
+// `how` is a basic.deliver or a basic.get-ok. All of `d` is written: it may hold an earlier one.
+void fill(delivery& d, sansio::content&& c, auto& how, std::uint64_t tag, std::uint64_t generation) {
+  d.message.exchange = std::move(how.exchange);
+  d.message.routing_key = std::move(how.routing_key);
   d.message.properties = std::move(c.properties);
   d.message.body = std::move(c.body);
-  d.redelivered = redelivered;
+  d.redelivered = how.redelivered;
   d.tag = tag;
   d.generation = generation;
-  return d;
 }
 
 }  // namespace
@@ -81,7 +79,7 @@ void channel_impl::on_cancelled(const std::string& tag) {
   connection_->spawn(recover_consumer(what->owner, connection_->life_context(), what));
 }
 
-void channel_impl::on_delivery(sansio::content c, const basic_deliver& how) {
+void channel_impl::on_delivery(sansio::content&& c, basic_deliver& how) {
   const auto at =
       std::ranges::find(consumers_, how.consumer_tag, [](const auto& each) -> const std::string& { return each->tag; });
   const bool automatic = how.consumer_tag.starts_with(automatic_prefix);
@@ -89,13 +87,11 @@ void channel_impl::on_delivery(sansio::content c, const basic_deliver& how) {
     if (!automatic) send_quietly(basic_nack{.delivery_tag = how.delivery_tag, .requeue = true});
     return;
   }
-  auto exchange = how.exchange, routing_key = how.routing_key;
-  auto d = make_delivery(std::move(c), exchange, routing_key, how.redelivered, automatic ? 0 : how.delivery_tag,
-                         generation_);
-  d.consumer_tag = how.consumer_tag;
-  connection_->arrived_unread(d.message.body.size());
+  connection_->arrived_unread(c.body.size());
   auto& of = **at;
-  of.waiting.push_back(std::move(d));
+  auto& d = of.waiting.push();
+  fill(d, std::move(c), how, automatic ? 0 : how.delivery_tag, generation_);
+  d.consumer_tag = how.consumer_tag;
   of.arrived.set();
 }
 
@@ -110,8 +106,7 @@ task<result<delivery>> channel_impl::next(self c, context ctx, std::shared_ptr<c
 
 std::optional<delivery> channel_impl::try_next(consumer_impl& of) {
   if (of.waiting.empty()) return std::nullopt;
-  std::optional<delivery> taken{std::move(of.waiting.front())};
-  of.waiting.pop_front();
+  std::optional<delivery> taken{of.waiting.pop()};
   connection_->taken(taken->message.body.size());
   return taken;
 }
@@ -130,8 +125,9 @@ task<result<>> channel_impl::cancel(self c, context ctx, std::shared_ptr<consume
 void channel_impl::drop(consumer_impl& what) noexcept {
   if (what.attached) send_quietly(basic_cancel{.consumer_tag = what.tag, .no_wait = true});
   what.attached = false;
-  for (const auto& d : what.waiting) {
-    connection_->taken(d.message.body.size());
+  untake(what);
+  for (std::size_t i = 0; i < what.waiting.size(); ++i) {
+    const auto& d = what.waiting[i];
     if (d.tag != 0 && d.generation == generation_) send_quietly(basic_nack{.delivery_tag = d.tag, .requeue = true});
   }
   what.waiting.clear();
@@ -146,8 +142,9 @@ task<result<std::optional<delivery>>> channel_impl::get(self c, context ctx, std
   auto* got = std::get_if<sansio::channel_got>(&event);
   if (got == nullptr) co_return std::nullopt;
   auto answer = std::get<basic_get_ok>(std::move(got->answer.how));
-  co_return make_delivery(std::move(got->answer), answer.exchange, answer.routing_key, answer.redelivered,
-                          automatic ? 0 : answer.delivery_tag, c->generation_);
+  delivery d;
+  fill(d, std::move(got->answer), answer, automatic ? 0 : answer.delivery_tag, c->generation_);
+  co_return d;
 }
 
 acknowledged channel_impl::settle(const delivery& d, const method& how) {

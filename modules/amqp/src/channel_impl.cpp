@@ -136,7 +136,11 @@ void channel_impl::arrived(method m) {
   on_event(*std::move(event));
 }
 
-void channel_impl::arrived(sansio::content c) {
+void channel_impl::arrived(sansio::content&& c) {
+  if (auto* how = std::get_if<basic_deliver>(&c.how)) {
+    if (protocol_.takes_deliveries()) on_delivery(std::move(c), *how);
+    return;
+  }
   auto event = protocol_.receive(std::move(c));
   if (!event) return connection_->break_off(event.error());
   on_event(*std::move(event));
@@ -150,10 +154,6 @@ void channel_impl::on_event(channel_event event) {
     at->second->done.set();
   };
   if (auto* c = std::get_if<sansio::content>(&event)) {
-    if (const auto* how = std::get_if<basic_deliver>(&c->how)) {
-      const auto copy = *how;
-      return on_delivery(std::move(*c), copy);
-    }
     if (const auto* back = std::get_if<basic_return>(&c->how)) on_return(*c, *back);
   } else if (const auto* settled = std::get_if<sansio::channel_settled>(&event)) {
     on_settled(*settled);
@@ -198,12 +198,17 @@ void channel_impl::connection_lost(const error& why) {
       why.peer()));
 }
 
+// What waits for the consumer is given up: the connection may read as much again.
+void channel_impl::untake(const consumer_impl& of) noexcept {
+  for (std::size_t i = 0; i < of.waiting.size(); ++i) connection_->taken(of.waiting[i].message.body.size());
+}
+
 // The present generation is over; what was delivered in it will be delivered again.
 void channel_impl::down(const error& why) {
   if (state_ == state::ready) state_ = state::down;  // while it is being revived, that notices by itself
   for (const auto& each : consumers_) {
     each->attached = false;
-    for (const auto& d : each->waiting) connection_->taken(d.message.body.size());
+    untake(*each);
     each->waiting.clear();
   }
   finish_calls(why);
@@ -218,7 +223,7 @@ void channel_impl::end(const error& why) {
   window_.abandon(error{errc::unavailable, "not confirmed: " + std::string{why.message()}}, each);
   for (const auto& c : std::exchange(consumers_, {})) {
     c->attached = false;
-    for (const auto& d : c->waiting) connection_->taken(d.message.body.size());
+    untake(*c);
     c->waiting.clear();
     c->ended = why;
     c->arrived.set();

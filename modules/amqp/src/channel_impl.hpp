@@ -3,10 +3,10 @@
 #include <weft/amqp/channel.hpp>
 #include <weft/runtime/sync.hpp>
 
-#include <deque>
 #include <map>
 
 #include "connection_impl.hpp"
+#include "delivery_queue.hpp"
 #include "sansio/channel_protocol.hpp"
 #include "sansio/publish_window.hpp"
 
@@ -19,7 +19,7 @@ struct consumer_impl {
   consume_options options;
   std::string tag;
   std::shared_ptr<channel_impl> owner;
-  std::deque<delivery> waiting;
+  delivery_queue waiting;
   event arrived;  // set: look again
   bool attached = false;
   bool recovering = false;
@@ -43,7 +43,7 @@ class channel_impl final : public std::enable_shared_from_this<channel_impl> {
 
   static task<result<>> publish(self c, context ctx, message m);
   static task<result<>> publish_nowait(self c, context ctx, message m, channel::settled_callback settled);
-  result<> try_publish(message m, channel::settled_callback settled);
+  result<> try_publish(message&& m, channel::settled_callback&& settled);
   static task<result<>> flush(self c, context ctx);
   [[nodiscard]] std::size_t unconfirmed() const noexcept { return window_.size(); }
 
@@ -62,7 +62,7 @@ class channel_impl final : public std::enable_shared_from_this<channel_impl> {
 
   // From the connection.
   void arrived(method m);
-  void arrived(sansio::content c);
+  void arrived(sansio::content&& c);
   void connection_lost(const error& why);
   void pump();
 
@@ -83,14 +83,15 @@ class channel_impl final : public std::enable_shared_from_this<channel_impl> {
 
   void on_event(sansio::channel_event event);
   void on_settled(const sansio::channel_settled& s);
-  void on_delivery(sansio::content c, const basic_deliver& how);
+  void on_delivery(sansio::content&& c, basic_deliver& how);
   void on_return(const sansio::content& c, const basic_return& how);
   void on_cancelled(const std::string& tag);
   void on_ended(const sansio::channel_ended& e);
   void finish_calls(const error& why);
   void down(const error& why);
   void send_quietly(const method& m);
-  std::shared_ptr<sansio::publication> push(message m, std::move_only_function<void(result<>)> done);
+  std::shared_ptr<sansio::publication> push(message&& m, channel::settled_callback&& done);
+  void untake(const consumer_impl& of) noexcept;
   void finish(sansio::publication& p, result<> outcome);
   [[nodiscard]] error gone() const;
 

@@ -4,7 +4,7 @@
 
 namespace weft::amqp {
 
-std::shared_ptr<sansio::publication> channel_impl::push(message m, std::move_only_function<void(result<>)> done) {
+std::shared_ptr<sansio::publication> channel_impl::push(message&& m, channel::settled_callback&& done) {
   auto& p = m.properties;
   if (p.message_id.empty()) p.message_id = loop_.random().make_uuid_v7(loop_.wall_now()).to_string();
   if (!p.delivery_mode) p.delivery_mode = delivery_mode::persistent;
@@ -96,7 +96,7 @@ task<result<>> channel_impl::publish_nowait(self c, context ctx, message m, chan
   co_return result<>{};
 }
 
-result<> channel_impl::try_publish(message m, channel::settled_callback settled) {
+result<> channel_impl::try_publish(message&& m, channel::settled_callback&& settled) {
   if (state_ == state::closed) return fail(gone());
   if (!permits_.try_acquire())
     return fail(error{errc::resource_exhausted,

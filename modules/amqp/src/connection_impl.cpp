@@ -279,7 +279,7 @@ void connection_impl::arrived(std::uint16_t channel, method m) {
   keep->arrived(std::move(m));
 }
 
-void connection_impl::arrived(std::uint16_t channel, sansio::content c) {
+void connection_impl::arrived(std::uint16_t channel, sansio::content&& c) {
   const auto at = numbers_.find(channel);
   if (at == numbers_.end()) return;
   const auto keep = at->second;

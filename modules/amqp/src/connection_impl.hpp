@@ -69,7 +69,7 @@ class connection_impl final : public sansio::session_events, public std::enable_
   // session_events
   void opened() override;
   void arrived(std::uint16_t channel, method m) override;
-  void arrived(std::uint16_t channel, sansio::content c) override;
+  void arrived(std::uint16_t channel, sansio::content&& c) override;
   void blocked(std::string reason) override;
   void unblocked() override;
   void secret_updated() override;

@@ -108,20 +108,28 @@ void write_properties(wire_writer& w, const properties& p) {
   text(has_cluster_id, p.cluster_id);
 }
 
+// Also clears what is absent.
 void read_properties(wire_reader& r, properties& p) {
   const auto flags = r.integer<std::uint16_t>();
   const auto text = [&](property_flag f, std::string& v) {
-    if ((flags & f) != 0) r.short_string(v);
+    if ((flags & f) != 0)
+      r.short_string(v);
+    else
+      v.clear();
   };
   text(has_content_type, p.content_type);
   text(has_content_encoding, p.content_encoding);
+  if (!p.headers.empty()) p.headers = {};
   if ((flags & has_headers) != 0) r.table(p.headers);
+  p.delivery_mode.reset();
   if ((flags & has_delivery_mode) != 0) p.delivery_mode = static_cast<delivery_mode>(r.integer<std::uint8_t>());
+  p.priority.reset();
   if ((flags & has_priority) != 0) p.priority = r.integer<std::uint8_t>();
   text(has_correlation_id, p.correlation_id);
   text(has_reply_to, p.reply_to);
   text(has_expiration, p.expiration);
   text(has_message_id, p.message_id);
+  p.timestamp.reset();
   if ((flags & has_timestamp) != 0) p.timestamp = timestamp{r.integer<std::uint64_t>()};
   text(has_type, p.type);
   text(has_user_id, p.user_id);
@@ -169,17 +177,22 @@ result<method> parse_method(std::string_view payload) {
 }
 
 result<content_header> parse_content_header(std::string_view payload) {
+  content_header header;
+  WEFT_TRY(header.body_size, parse_content_header(payload, header.properties));
+  return header;
+}
+
+result<std::uint64_t> parse_content_header(std::string_view payload, properties& into) {
   wire_reader r{payload};
   const auto class_number = r.integer<std::uint16_t>();
   const auto weight = r.integer<std::uint16_t>();
   if (!r.failed() && (class_number != basic_class || weight != 0))
     return fail(errc::data_loss, "a content header of class " + std::to_string(class_number) + ", weight " +
                                      std::to_string(weight) + "; only class 60, weight 0 has content");
-  content_header header;
-  header.body_size = r.integer<std::uint64_t>();
-  read_properties(r, header.properties);
+  const auto body_size = r.integer<std::uint64_t>();
+  read_properties(r, into);
   WEFT_TRY_VOID(r.outcome("a content header"));
-  return header;
+  return body_size;
 }
 
 result<> append_method(std::string& out, std::uint16_t channel, const method& m, std::uint32_t frame_max) {

@@ -74,7 +74,9 @@ template method::method(confirm_select_ok);
 method::method() = default;
 method::method(const method& other) = default;
 method::method(method&& other) noexcept = default;
-method& method::operator=(const method& other) { return *this = method{other}; }  // NOLINT(bugprone-unhandled-self-assignment)
+method& method::operator=(const method& other) {
+  return *this = method{other};
+}  // NOLINT(bugprone-unhandled-self-assignment)
 method& method::operator=(method&& other) noexcept = default;
 method::~method() = default;
 

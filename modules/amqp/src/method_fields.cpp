@@ -39,4 +39,17 @@ result<method> read_method(wire_reader& r, method_id wanted) {
   return m;
 }
 
+bool is_deliver(std::string_view payload) noexcept {
+  constexpr char id[] = {0, static_cast<char>(basic_deliver::id.class_number), 0,
+                         static_cast<char>(basic_deliver::id.method_number)};
+  return payload.starts_with(std::string_view{id, sizeof id});
+}
+
+result<> read_deliver(std::string_view payload, basic_deliver& into) {
+  wire_reader r{payload};
+  r.integer<std::uint32_t>();  // class and number
+  basic_deliver::fields(into, r);
+  return r.outcome(basic_deliver::name);
+}
+
 }  // namespace weft::amqp

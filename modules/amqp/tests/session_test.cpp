@@ -19,7 +19,7 @@ struct recorder final : session_events {
     log.push_back(std::to_string(channel) + " " + std::string{name_of(m)});
     methods.push_back(std::move(m));
   }
-  void arrived(std::uint16_t channel, content c) override {
+  void arrived(std::uint16_t channel, content&& c) override {
     log.push_back(std::to_string(channel) + " " + std::string{name_of(c.how)} + " " + c.body);
     contents.push_back(std::move(c));
   }
@@ -175,6 +175,68 @@ TEST_F(Session, ContentIsPutTogetherPerChannel) {
               ElementsAre("1 basic.deliver hello", "2 basic.deliver " + std::string(9000, 'y'), "1 basic.deliver "));
 }
 
+TEST_F(Session, AMessageHoldsNothingOfTheOneBefore) {
+  open();
+  const auto a = s->take_channel().value();
+  properties full{.content_type = "text/plain", .content_encoding = "gzip", .headers = {{"n", 1}}};
+  full.delivery_mode = delivery_mode::persistent;
+  full.priority = 7;
+  full.correlation_id = full.reply_to = full.expiration = full.message_id = full.type = full.user_id = "of the first";
+  full.app_id = full.cluster_id = "of the first";
+  full.timestamp = timestamp{17};
+  std::string bytes;
+  ASSERT_TRUE(append_method(bytes, a, basic_deliver{"a", 1, true, "exchange of the first", "key of the first"}, 8192));
+  ASSERT_TRUE(append_content(bytes, a, full, "body of the first", 8192));
+  ASSERT_TRUE(append_method(bytes, a, basic_deliver{.consumer_tag = "a", .delivery_tag = 2}, 8192));
+  ASSERT_TRUE(append_content(bytes, a, {}, "", 8192));
+  ASSERT_TRUE(append_method(bytes, a, basic_get_ok{.delivery_tag = 3}, 8192));
+  ASSERT_TRUE(append_content(bytes, a, {}, "third", 8192));
+  ASSERT_TRUE(s->receive(bytes, now, events));
+  ASSERT_EQ(events.contents.size(), 3u);
+  EXPECT_EQ(events.contents[0].properties, full);
+  EXPECT_EQ(events.contents[1].properties, properties{});
+  EXPECT_EQ(events.contents[1].how, (method{basic_deliver{.consumer_tag = "a", .delivery_tag = 2}}));
+  EXPECT_EQ(events.contents[1].body, "");
+  EXPECT_EQ(events.contents[2].how, method{basic_get_ok{.delivery_tag = 3}});
+  EXPECT_EQ(events.contents[2].body, "third");
+}
+
+TEST_F(Session, HostileTablesEndTheConnectionWithAReason) {
+  const auto header_with = [](const std::string& headers) {
+    std::string payload{"\0\x3c\0\0\0\0\0\0\0\0\0\0\x20\0", 14};
+    payload += headers;
+    std::string bytes{"\2\0\1", 3};
+    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(payload.size() >> shift & 0xff);
+    return bytes + payload + '\xce';
+  };
+  const auto sized = [](std::string inside) {
+    std::string out;
+    for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(inside.size() >> shift & 0xff);
+    return out + inside;
+  };
+  const auto expect = [&](const std::string& headers, std::string_view why) {
+    open();
+    ASSERT_TRUE(s->take_channel());
+    ASSERT_TRUE(say(1, basic_deliver{.consumer_tag = "c", .delivery_tag = 1}));
+    EXPECT_THAT(problem(s->receive(header_with(headers), now, events)), HasSubstr(why));
+    EXPECT_EQ(close_code(), 502);
+    EXPECT_EQ(s->current(), session::state::closed);
+  };
+  std::string tables = sized({}), arrays = sized({});
+  for (int depth = 0; depth < 40; ++depth) {
+    tables = sized("\1nF" + tables);
+    arrays = sized("A" + arrays);
+  }
+  expect(tables, "nested more than 32 deep");
+  expect(sized("\1nA" + arrays), "nested more than 32 deep");
+  expect(std::string("\x7f\xff\xff\xff", 4), "a table is cut short");
+  expect(sized("\1nS\xff\xff\xff\xff"), "a string is cut short");
+  expect(sized("\1nA\xff\xff\xff\xff"), "an array is cut short");
+  expect(sized("\1n?"), "unknown type");
+  expect(sized("\1nF" + sized("\x20n")), "cut short");
+  expect(sized({}) + "x", "1 bytes too many");
+}
+
 TEST_F(Session, HostileFramesEndTheConnectionWithTheirCode) {
   const auto deliver = basic_deliver{.consumer_tag = "c", .delivery_tag = 1};
   const auto header = [&](std::uint64_t size) {
@@ -216,6 +278,24 @@ TEST_F(Session, HostileFramesEndTheConnectionWithTheirCode) {
   start();
   ASSERT_TRUE(say(1, deliver));
   EXPECT_THAT(problem(say(1, basic_ack{})), HasSubstr("content was expected"));
+  start();
+  ASSERT_TRUE(say(1, deliver));
+  EXPECT_THAT(problem(say(1, deliver)), HasSubstr("basic.deliver where a message's content was expected"));
+  start();
+  expect(std::string("\1\0\1\0\0\0\4\0\x3c\0\x3c\xce", 12), "basic.deliver", 502);
+  start();
+  expect(std::string("\7\0\1\0\0\0\0\xce", 8), "unknown type 7", 501);
+  start();
+  expect(std::string("\x08\0\1\0\0\0\0\xce", 8), "a heartbeat with a channel", 501);
+  start();
+  ASSERT_TRUE(say(1, deliver));
+  ASSERT_TRUE(s->receive(header(1), now, events));
+  ASSERT_TRUE(s->receive(body("x"), now, events));
+  expect(body("y"), "without its header", 505);
+  start();
+  ASSERT_TRUE(say(1, deliver));
+  ASSERT_TRUE(s->receive(header(3), now, events));
+  expect(header(3), "without its method", 505);
   start();
   ASSERT_TRUE(say(1, deliver));
   expect(header(1001), "1001 bytes", 501 - 190);

@@ -53,6 +53,9 @@ class channel_protocol {
   // The connection is gone, or the channel is given up: no reply comes any more.
   void forget() noexcept;
 
+  // Those that come past receive(); what is on its way when the channel closes is nobody's.
+  [[nodiscard]] bool takes_deliveries() const noexcept { return state_ != state::closing; }
+
   [[nodiscard]] state current() const noexcept { return state_; }
   [[nodiscard]] std::uint16_t number() const noexcept { return number_; }
 

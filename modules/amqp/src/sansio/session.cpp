@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "method_fields.hpp"
+
 namespace weft::amqp::sansio {
 
 namespace {
@@ -186,7 +188,17 @@ result<> session::on_channel_frame(const frame& f, session_events& events) {
   return on_content_body(f, parts, events);
 }
 
+result<> session::on_deliver(const frame& f, assembly& parts) {
+  auto* how = std::get_if<basic_deliver>(&parts.so_far.how);
+  if (how == nullptr) how = &parts.so_far.how.emplace<basic_deliver>();
+  if (auto read = read_deliver(f.payload, *how); !read)
+    return fail(violation(reply_code::syntax_error, std::string{read.error().message()}));
+  parts.next = assembly::awaiting::header;
+  return {};
+}
+
 result<> session::on_channel_method(const frame& f, assembly& parts, session_events& events) {
+  if (parts.next == assembly::awaiting::nothing && is_deliver(f.payload)) return on_deliver(f, parts);
   auto m = parse_method(f.payload);
   if (!m) return fail(violation(reply_code::syntax_error, std::string{m.error().message()}));
   if (id_of(*m).class_number == connection_start::id.class_number)
@@ -201,7 +213,7 @@ result<> session::on_channel_method(const frame& f, assembly& parts, session_eve
   }
   if (std::holds_alternative<basic_deliver>(*m) || std::holds_alternative<basic_return>(*m) ||
       std::holds_alternative<basic_get_ok>(*m)) {
-    parts.so_far = {.how = *std::move(m), .properties = {}, .body = {}};
+    parts.so_far.how = *std::move(m);
     parts.next = assembly::awaiting::header;
     return {};
   }
@@ -212,14 +224,14 @@ result<> session::on_channel_method(const frame& f, assembly& parts, session_eve
 result<> session::on_content_header(const frame& f, assembly& parts, session_events& events) {
   if (parts.next != assembly::awaiting::header)
     return fail(violation(reply_code::unexpected_frame, "a content header without its method"));
-  auto header = parse_content_header(f.payload);
-  if (!header) return fail(violation(reply_code::syntax_error, std::string{header.error().message()}));
-  if (header->body_size > options_.message_max)
-    return fail(violation(reply_code::content_too_large, "a message of " + std::to_string(header->body_size) +
+  const auto size = parse_content_header(f.payload, parts.so_far.properties);
+  if (!size) return fail(violation(reply_code::syntax_error, std::string{size.error().message()}));
+  if (*size > options_.message_max)
+    return fail(violation(reply_code::content_too_large, "a message of " + std::to_string(*size) +
                                                              " bytes, more than the " +
                                                              std::to_string(options_.message_max) + " allowed"));
-  parts.so_far.properties = std::move(header->properties);
-  parts.missing = header->body_size;
+  parts.so_far.body.clear();
+  parts.missing = *size;
   parts.next = assembly::awaiting::body;
   if (parts.missing > 0) return {};
   parts.next = assembly::awaiting::nothing;

@@ -48,7 +48,8 @@ class session_events {
  public:
   virtual void opened() = 0;
   virtual void arrived(std::uint16_t channel, method m) = 0;
-  virtual void arrived(std::uint16_t channel, content c) = 0;
+  // It is the session's: what is not taken out of it is used again, and no channel may be opened or released meanwhile.
+  virtual void arrived(std::uint16_t channel, content&& c) = 0;
   virtual void blocked(std::string reason) = 0;
   virtual void unblocked() = 0;
   virtual void secret_updated() = 0;
@@ -103,6 +104,7 @@ class session {
   result<> on_frame(const frame& f, session_events& events);
   result<> on_channel_frame(const frame& f, session_events& events);
   result<> on_channel_method(const frame& f, assembly& parts, session_events& events);
+  result<> on_deliver(const frame& f, assembly& parts);
   result<> on_content_header(const frame& f, assembly& parts, session_events& events);
   result<> on_content_body(const frame& f, assembly& parts, session_events& events);
   result<> on_connection_method(method m, session_events& events);

@@ -42,6 +42,8 @@ struct content_header {
   friend bool operator==(const content_header&, const content_header&) = default;
 };
 [[nodiscard]] result<content_header> parse_content_header(std::string_view payload);
+// The same into properties that held others before, whose room is used again. The body's size.
+[[nodiscard]] result<std::uint64_t> parse_content_header(std::string_view payload, properties& into);
 
 [[nodiscard]] result<> append_method(std::string& out, std::uint16_t channel, const method& m, std::uint32_t frame_max);
 // The content header and the body, in as many frames as it takes.
