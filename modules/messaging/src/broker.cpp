@@ -16,6 +16,8 @@ result<> subscription::validate() const {
   return {};
 }
 
+task<result<>> broker::check(context) { co_return result<>{}; }
+
 task<result<>> publish_one(broker& to, context ctx, outgoing what) {
   std::vector<outgoing> batch;
   batch.push_back(std::move(what));

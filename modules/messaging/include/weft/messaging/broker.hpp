@@ -100,6 +100,8 @@ class broker {
   // errc::deadline_exceeded, cancelled or unavailable may have been taken: repeat it under the same id.
   virtual task<std::vector<result<>>> publish(context ctx, std::vector<outgoing> batch) = 0;
   virtual task<result<std::unique_ptr<consumer>>> subscribe(context ctx, subscription what) = 0;
+  // Whether it can be reached now, for health checks; the error says why not. Waits for no connection to come back.
+  [[nodiscard]] virtual task<result<>> check(context ctx);
   // Null: the broker has none.
   [[nodiscard]] virtual class broker_admin* admin() noexcept { return nullptr; }
   // Waits for what is being published, then ends the connection.
