@@ -45,6 +45,7 @@ struct application::impl {
   void tell(drain_phase phase, std::string_view problem) const;
   [[nodiscard]] result<> prepare();
   result<> handle_signals();
+  void begin_stop();
   void reload();
   task<void> run_reload();
   task<bool> read_again();
@@ -53,6 +54,8 @@ struct application::impl {
   // What each core runs until it is told to stop. The first one binds the listeners, then lets the others join.
   task<void> run_core(weft::loop& l, unsigned index);
   task<void> run_first();
+  task<result<>> run_start_hooks();
+  task<result<>> open(core_host& host);
   task<void> run_other(unsigned index);
   [[nodiscard]] result<std::unique_ptr<core_host>> make_host(unsigned index);
   task<result<>> start_others();
@@ -73,6 +76,11 @@ struct application::impl {
   std::optional<self_registration> registration;  // while it runs
   host_endpoints own_endpoints;
   std::vector<listener_plan> plans;
+  struct named_start {
+    std::string name;
+    start_hook hook;
+  };
+  std::vector<named_start> start_hooks;  // those that have not run
   std::vector<std::function<void(const std::vector<bound_listener>&)>> ready_hooks;
   std::function<task<void>()> reload_hook;
   std::shared_ptr<std::function<result<reread_settings>()>> reread;
@@ -86,6 +94,7 @@ struct application::impl {
   };
   std::vector<std::unique_ptr<other_core>> others;
   event stopping;
+  task_group starting;  // its contexts are those of the start hooks
   task_group reloads;
   result<> outcome;
 };
@@ -102,6 +111,7 @@ application::impl::impl(program_options p, const host_settings& s)
       own_endpoints{all.at(0), health, drain, metrics},
       make_spans{[](weft::loop&) { return std::make_unique<observe::memory_spans>(); }},
       stopping{all.at(0)},
+      starting{all.at(0)},
       reloads{all.at(0)} {
   health.add("memory", memory_check(std::uint64_t{settings.health.memory_limit_mib} << 20));
   for (unsigned i = 1; i < all.size(); ++i) others.push_back(std::make_unique<other_core>(all.at(i)));
@@ -148,11 +158,16 @@ result<> application::impl::handle_signals() {
       log.info("stopping", {{"signal", got == SIGINT ? "SIGINT" : "SIGTERM"}, {"again", "ends at once"}});
       restore_default(SIGINT);
       restore_default(SIGTERM);
-      stopping.set();
+      begin_stop();
     }));
   }
   if (reload_hook || reread) WEFT_TRY_VOID(all.at(0).on_signal(SIGHUP, [this](int) { reload(); }));
   return {};
+}
+
+void application::impl::begin_stop() {
+  starting.cancel();
+  stopping.set();
 }
 
 // Whether what was read is in force.
@@ -205,15 +220,38 @@ task<void> application::impl::run_core(weft::loop&, unsigned index) {
   return index == 0 ? run_first() : run_other(index);
 }
 
+task<result<>> application::impl::run_start_hooks() {
+  for (const auto& [name, hook] : std::exchange(start_hooks, {})) {
+    const auto done = co_await hook(starting.derive(context::background()));
+    if (!done) co_return fail(done.error().with_operation(name));
+  }
+  co_return result<>{};
+}
+
+// Everything that must be there before the first request, then the listeners.
+task<result<>> application::impl::open(core_host& host) {
+  WEFT_CO_TRY_VOID(co_await run_start_hooks());
+  host.make_routes(plans);
+  WEFT_CO_TRY_VOID(co_await run_start_hooks());
+  if (stopping.is_set()) co_return fail(errc::cancelled, "stopped before it was ready");
+  WEFT_CO_TRY_VOID(host.listen(plans, own_endpoints.on(all.at(0))));
+  co_return co_await start_others();
+}
+
 task<void> application::impl::run_first() {
   std::unique_ptr<core_host> host;
   if (auto made = make_host(0))
     host = *std::move(made);
   else
     outcome = fail(std::move(made).error().with_operation("discovery.registry"));
-  if (outcome) outcome = host->listen(plans, own_endpoints.on(all.at(0)));
-  if (outcome) outcome = co_await start_others();
-  if (outcome) {
+  if (outcome) outcome = co_await open(*host);
+  if (!outcome) {
+    co_await drain.close();  // what was opened already
+    if (stopping.is_set()) {
+      log.info("stopped before it was ready");
+      outcome = {};
+    }
+  } else {
     drain.add({.start_draining = [&host] { host->start_draining(); },
                .drain = [&host](duration patience) { return host->drain(patience); }});
     for (unsigned i = 1; i < all.size(); ++i) add_to_drain(i);
@@ -260,6 +298,7 @@ task<void> application::impl::run_other(unsigned index) {
   }
   const auto host = *std::move(made);
   self.host = host.get();
+  host->make_routes(plans);
   self.started(host->listen(plans, own_endpoints.on(all.at(index))));
   event never{all.at(index)};
   (void)co_await never.wait(until);
@@ -338,6 +377,9 @@ void application::serve(routes_for_core make, listener_options options) {
                           .registration = options.registration});
 }
 
+void application::on_start(std::string name, start_hook hook) {
+  impl_->start_hooks.push_back({std::move(name), std::move(hook)});
+}
 void application::on_ready(std::function<void(const std::vector<bound_listener>&)> hook) {
   impl_->ready_hooks.push_back(std::move(hook));
 }
@@ -374,7 +416,7 @@ int application::run() {
 }
 
 void application::stop() {
-  impl_->all.at(0).post([this] { impl_->stopping.set(); });
+  impl_->all.at(0).post([this] { impl_->begin_stop(); });
 }
 
 }  // namespace weft::service

@@ -107,6 +107,10 @@ task<void> drain_sequence::run() {
   for (const auto& listener : listeners_) listener.start_draining();
   co_await finish_requests();
 
+  co_await close();
+}
+
+task<void> drain_sequence::close() {
   enter(drain_phase::closing);
   for (const auto& h : close_ | std::views::reverse) co_await call(h);
   enter(drain_phase::ended);

@@ -20,17 +20,23 @@ core_host::core_host(loop& l, unsigned index, const environment& process, std::u
       core_{l, index, log_, tracer_, metrics_, *registry_, process.policies},
       tasks_{l} {}
 
+void core_host::make_routes(const std::vector<listener_plan>& plans) {
+  for (const auto& plan : plans)
+    routes_.push_back(plan.make ? plan.make(core_).as_handler() : http::router{}.as_handler());
+}
+
 result<> core_host::listen(std::vector<listener_plan>& plans, const endpoints& own) {
-  for (auto& plan : plans) {
-    auto server = start(plan, own);
-    if (!server) return fail(server.error().with_operation("listening for " + plan.name));
+  auto routes = std::exchange(routes_, {});
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    auto server = start(plans[i], std::move(routes.at(i)), own);
+    if (!server) return fail(server.error().with_operation("listening for " + plans[i].name));
     servers_.push_back(*std::move(server));
   }
   return {};
 }
 
-result<std::unique_ptr<http::server>> core_host::start(listener_plan& plan, const endpoints& own) {
-  http::handler handle = plan.make ? plan.make(core_).as_handler() : http::router{}.as_handler();
+result<std::unique_ptr<http::server>> core_host::start(listener_plan& plan, http::handler handle,
+                                                       const endpoints& own) {
   if (plan.endpoints_here == endpoint_choice::served) handle = with_endpoints(own, std::move(handle));
   handle =
       http::wrap(std::move(handle), {http::instrument(loop_, {.spans = &tracer_, .metrics = &metrics_, .log = &log_}),

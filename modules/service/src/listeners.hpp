@@ -47,7 +47,8 @@ class core_host {
   core_host(loop& l, unsigned index, const environment& process, std::unique_ptr<observe::span_sink> spans,
             std::unique_ptr<discovery::registry> registry);
 
-  // Serves each plan: core 0 binds, the others join it.
+  // The routes of each plan; then serves them: core 0 binds, the others join it.
+  void make_routes(const std::vector<listener_plan>& plans);
   result<> listen(std::vector<listener_plan>& plans, const endpoints& own);
   void start_draining();
   [[nodiscard]] task<void> drain(duration patience);
@@ -56,7 +57,7 @@ class core_host {
   [[nodiscard]] task_group& tasks() noexcept { return tasks_; }
 
  private:
-  result<std::unique_ptr<http::server>> start(listener_plan& plan, const endpoints& own);
+  result<std::unique_ptr<http::server>> start(listener_plan& plan, http::handler handle, const endpoints& own);
 
   loop& loop_;
   observe::logger log_;
@@ -65,6 +66,7 @@ class core_host {
   std::unique_ptr<observe::span_sink> sink_;
   observe::tracer tracer_;
   core core_;
+  std::vector<http::handler> routes_;  // of the plans, until they listen
   std::vector<std::unique_ptr<http::server>> servers_;
   task_group tasks_;
 };

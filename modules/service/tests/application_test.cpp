@@ -121,6 +121,42 @@ task<void> note(std::vector<std::string>& events, std::string what) {
   co_return;
 }
 
+task<result<>> open(std::vector<std::string>& events, std::string what, result<> how = {}) {
+  events.push_back(std::move(what));
+  co_return how;
+}
+
+TEST_F(host, opens_what_it_needs_before_the_routes_are_made_and_before_it_listens) {
+  std::vector<std::string> events;
+  application app{{.name = "one"}, settings_, at_};
+  app.serve([&](service::core&) {
+    events.emplace_back("routes");
+    app.on_start("consumers", [&](context) { return open(events, "consumers"); });
+    return http::router{};
+  });
+  app.on_start("database", [&](context) { return open(events, "database"); });
+  app.on_start("broker", [&](context) { return open(events, "broker"); });
+  app.on_ready([&](const auto&) {
+    events.emplace_back("ready");
+    app.stop();
+  });
+  EXPECT_EQ(app.run(), 0);
+  EXPECT_EQ(events, (std::vector<std::string>{"database", "broker", "routes", "consumers", "ready"}));
+}
+
+TEST_F(host, does_not_start_without_what_it_needs_and_closes_what_was_opened) {
+  std::vector<std::string> events;
+  application app{{.name = "one"}, settings_, at_};
+  app.serve(http::router{});
+  app.on_start("database", [&](context) { return open(events, "database"); });
+  app.on_start("broker",
+               [&](context) { return open(events, "broker", fail(errc::unavailable, "connection refused")); });
+  app.on_close("database", [&](context) { return note(events, "closed"); });
+  app.on_ready([&](const auto&) { events.emplace_back("ready"); });
+  EXPECT_EQ(app.run(), 1);
+  EXPECT_EQ(events, (std::vector<std::string>{"database", "broker", "closed"}));
+}
+
 TEST_F(host, closes_what_was_opened_the_last_first) {
   std::vector<std::string> events;
   application app{{.name = "one"}, settings_, at_};

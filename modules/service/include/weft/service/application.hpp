@@ -15,6 +15,9 @@
 // SIGHUP reads the configuration again: policies change at once, with their states kept, then the reload hook runs. A
 // wrong configuration is logged, and the one before goes on.
 //
+// What has to be there before the first request (a database, a broker) is opened by on_start(). When that fails, the
+// on_close hooks run and the program does not start; when it is told to stop meanwhile, they run and it ends.
+//
 // Each listener is registered under its name once all are bound, and taken out as the first step of the drain:
 // settings.discovery says where. Calls to other services are made by what a core offers:
 //
@@ -62,6 +65,9 @@ struct core {
   discovery::registry& registry;     // this core's way to it
   resilience::policy_set& policies;  // of the process
 };
+
+// Work before the first request. Its context ends when the program is told to stop.
+using start_hook = std::function<task<result<>>(context)>;
 
 // What a core's routes need stays alive by their handlers, which own it.
 using routes_for_core = std::function<http::router(core&)>;
@@ -117,6 +123,9 @@ class application {
   // Called once on each core's thread.
   void serve(routes_for_core make, listener_options options = {});
 
+  // Before anything listens, on core 0, one after the other: those added before run(), then the routes of core 0 are
+  // made, then those that were added while they were made.
+  void on_start(std::string name, start_hook hook);
   // Once every listener is bound.
   void on_ready(std::function<void(const std::vector<bound_listener>&)> hook);
   // Steps of the drain; see drain.hpp. They run on core 0.

@@ -54,6 +54,8 @@ class drain_sequence {
 
   // Once.
   [[nodiscard]] task<void> run();
+  // The last step alone, for a service that did not come up.
+  [[nodiscard]] task<void> close();
 
  private:
   struct named_hook {

@@ -3,6 +3,7 @@
 //
 //     struct settings : service::service_settings { std::string greeting = "hello"; };
 //     BOOST_DESCRIBE_STRUCT(settings, (service::service_settings), (greeting))
+#include <weft/json/compiled_codec.hpp>
 #include <weft/json/traits.hpp>
 #include <weft/observe/log.hpp>
 #include <weft/resilience/policy_set.hpp>
@@ -201,3 +202,14 @@ struct weft::json::traits<weft::service::host_settings> {
       {.member = "ready_file",
        .description = "written once the service listens: its name, process and addresses as JSON"}};
 };
+
+// What others derive from has these as its fields: compiled once, in settings_json.cpp.
+WEFT_JSON_DECLARE_CODEC(weft::service::tls_settings)
+WEFT_JSON_DECLARE_CODEC(weft::service::http_settings)
+WEFT_JSON_DECLARE_CODEC(weft::service::log_settings)
+WEFT_JSON_DECLARE_CODEC(weft::service::health_settings)
+WEFT_JSON_DECLARE_CODEC(weft::service::drain_settings)
+WEFT_JSON_DECLARE_CODEC(weft::service::tracing_settings)
+WEFT_JSON_DECLARE_CODEC(weft::service::management_settings)
+WEFT_JSON_DECLARE_CODEC(weft::service::discovery_settings)
+WEFT_JSON_DECLARE_CODEC(weft::service::service_settings)
