@@ -1,0 +1,39 @@
+#pragma once
+// The tables of the outbox and what is said to them, for both engines. Times are milliseconds since 1970 by the
+// database's clock.
+#include <weft/storage/database.hpp>
+#include <weft/storage/migrate.hpp>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weft::messaging {
+
+// weft_outbox.state
+inline constexpr int row_waiting = 0, row_sent = 1, row_parked = 2;
+
+class outbox_sql {
+ public:
+  explicit outbox_sql(storage::engine kind) : kind_{kind} {}
+
+  [[nodiscard]] static std::vector<storage::migration> migrations();
+
+  // Milliseconds since 1970, as an expression.
+  [[nodiscard]] std::string_view now() const noexcept;
+  // A list of numbers or texts is one parameter; `in` is the condition on a column, "seq IN (...)".
+  [[nodiscard]] std::string in(std::string_view column, int parameter, std::string_view type) const;
+  [[nodiscard]] std::string not_in(std::string_view column, int parameter, std::string_view type) const;
+  [[nodiscard]] std::string list(std::span<const std::int64_t> numbers) const;
+  [[nodiscard]] std::string list(std::span<const std::string> texts) const;
+  // At the end of a SELECT: others may not change the row before this transaction ends.
+  [[nodiscard]] std::string_view locked() const noexcept;
+
+ private:
+  [[nodiscard]] std::string elements(int parameter, std::string_view type) const;
+  storage::engine kind_;
+};
+
+}  // namespace weft::messaging

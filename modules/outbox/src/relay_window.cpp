@@ -1,0 +1,362 @@
+#include "relay_window.hpp"
+
+#include <algorithm>
+
+namespace weft::messaging {
+
+namespace {
+// Everything failed so often in a row: it is the broker, not the messages.
+constexpr std::uint32_t outage_after = 16;
+constexpr std::size_t probe = 16;  // messages sent then, from different keys
+}  // namespace
+
+bool refused_for_good(const error& e) noexcept {
+  switch (e.code()) {
+    case errc::invalid_argument:
+    case errc::out_of_range:
+    case errc::unimplemented:
+    case errc::not_found:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// ---- leases
+
+void relay_window::hold(unsigned shard, std::int64_t token, steady_time until) {
+  const auto at = leases_.find(shard);
+  if (at != leases_.end() && at->second.token != token) lose(shard);
+  leases_[shard] = {token, until};
+}
+
+void relay_window::lose(unsigned shard) {
+  if (leases_.erase(shard) == 0) return;
+  std::vector<std::int64_t> gone;
+  for (const auto& [seq, e] : entries_)
+    if (e.row.shard == shard) gone.push_back(seq);
+  for (const auto seq : gone) {
+    auto& e = entries_.at(seq);
+    if (e.is == state::out) --out_;
+    if (auto* l = e.in; l != nullptr) {
+      withdraw(*l);
+      std::erase(l->rows, seq);
+      offer(*l);
+      if (l->key.empty())
+        alone_.erase(seq);
+      else
+        forget_if_empty(*l);
+    }
+    remove_row(seq);
+  }
+  std::erase_if(ended_, [shard](const mark& m) { return m.shard == shard; });
+  std::erase_if(lanes_, [&](const auto& each) {  // those that waited for their parked row to be marked
+    if (each.second->shard != shard) return false;
+    release(each.first);
+    return true;
+  });
+}
+
+std::vector<unsigned> relay_window::expired(steady_time now) const {
+  std::vector<unsigned> list;
+  for (const auto& [shard, l] : leases_)
+    if (l.until <= now) list.push_back(shard);
+  return list;
+}
+
+std::vector<std::int64_t> relay_window::shards() const {
+  std::vector<std::int64_t> list;
+  for (const auto& [shard, l] : leases_) list.push_back(shard);
+  return list;
+}
+
+std::int64_t relay_window::token_of(unsigned shard) const noexcept {
+  const auto at = leases_.find(shard);
+  return at == leases_.end() ? 0 : at->second.token;
+}
+
+// ---- reading
+
+// Not a few at a time: a quarter must be free.
+std::size_t relay_window::wanted(steady_time now) noexcept {
+  const bool room = entries_.empty() || (entries_.size() + options_.rows / 4 <= options_.rows &&
+                                         bytes_ + options_.bytes / 4 <= options_.bytes);
+  starved_ = !room || now < paused_until_;
+  if (starved_ || leases_.empty()) return 0;
+  const auto by_bytes = (options_.bytes - std::min(bytes_, options_.bytes)) / average_bytes_ + 1;
+  return last_wanted_ = std::min({options_.rows - entries_.size(), by_bytes, options_.rows / 4 + 1});
+}
+
+std::vector<std::int64_t> relay_window::rows() const {
+  std::vector<std::int64_t> list;
+  list.reserve(entries_.size());
+  for (const auto& [seq, e] : entries_) list.push_back(seq);
+  return list;
+}
+
+std::vector<std::string> relay_window::held_back() const { return {held_back_.begin(), held_back_.end()}; }
+
+void relay_window::begin_reading() {
+  reading_.clear();
+  for (const auto& [shard, l] : leases_) reading_.emplace(shard, l.token);
+  forgotten_.clear();
+}
+
+void relay_window::read_less() noexcept {
+  average_bytes_ = std::max(average_bytes_ * 2, options_.bytes / std::max(last_wanted_, std::size_t{1}) * 2);
+}
+
+void relay_window::admit(outbox_row row, steady_time now) {
+  const auto held = leases_.find(row.shard);
+  const auto then = reading_.find(row.shard);
+  if (held == leases_.end() || then == reading_.end() || held->second.token != then->second) return;
+  const auto seq = row.seq;
+  const auto& key = row.what.what.key;
+  if (entries_.contains(seq) || forgotten_.contains(key)) return;
+  lane* l = nullptr;
+  if (key.empty()) {
+    l = (alone_[seq] = std::make_unique<lane>()).get();
+  } else {
+    auto& found = lanes_[key];
+    if (!found) found = std::make_unique<lane>(lane{.key = key, .shard = row.shard});
+    l = found.get();
+    if (l->narrow) return;  // it was read before the lane was held back
+  }
+  const auto size = row.what.what.size();
+  bytes_ += size;
+  average_bytes_ = std::max<std::size_t>(1, (average_bytes_ * 63 + size) / 64);
+  withdraw(*l);
+  // A transaction that committed late has a lower number than what may be out already.
+  const bool head_is_out = !l->rows.empty() && entries_.at(l->rows.front()).is == state::out;
+  l->rows.insert(std::upper_bound(l->rows.begin() + (head_is_out ? 1 : 0), l->rows.end(), seq), seq);
+  entries_.emplace(seq, entry{.row = std::move(row), .token = held->second.token, .in = l, .added = now});
+  offer(*l);
+}
+
+void relay_window::remove_row(std::int64_t seq) {
+  const auto at = entries_.find(seq);
+  bytes_ -= at->second.row.what.what.size();
+  entries_.erase(at);
+}
+
+// ---- lanes
+
+// Makes the head available, now or when it is due.
+void relay_window::offer(lane& l) {
+  if (l.rows.empty()) return;
+  const auto seq = l.rows.front();
+  if (entries_.at(seq).is != state::waiting) return;
+  if (l.due != steady_time{})
+    delayed_.emplace(l.due, seq);
+  else
+    ready_.emplace(l.failures, seq);
+}
+
+void relay_window::withdraw(const lane& l) {
+  if (l.rows.empty()) return;
+  const auto seq = l.rows.front();
+  ready_.erase({l.failures, seq});
+  delayed_.erase({l.due, seq});
+}
+
+void relay_window::forget_if_empty(lane& l) {
+  if (!l.rows.empty() || l.parked != 0) return;
+  if (l.key.empty()) return;  // goes with its row
+  const auto key = l.key;
+  release(key);
+  lanes_.erase(key);
+}
+
+void relay_window::release(const std::string& key) {
+  if (held_back_.erase(key) > 0) starved_ = true;
+}
+
+void relay_window::drop_followers(lane& l) {
+  if (l.key.empty()) return;
+  forgotten_.insert(l.key);
+  while (l.rows.size() > 1) {
+    remove_row(l.rows.back());
+    l.rows.pop_back();
+  }
+  l.narrow = true;
+  held_back_.insert(l.key);
+}
+
+// ---- publishing
+
+outgoing relay_window::message_of(const entry& e, steady_time now) const {
+  auto made = e.row.what;
+  if (made.delay > duration::zero())  // it counts from add()
+    made.delay = std::max(duration::zero(), made.delay - e.row.age - (now - e.added));
+  return made;
+}
+
+relay_window::batch relay_window::take(steady_time now) {
+  batch b;
+  if (now < paused_until_ || (in_outage() && out_ > 0)) return b;
+  while (!delayed_.empty() && delayed_.begin()->first <= now) {
+    auto& l = *entries_.at(delayed_.begin()->second).in;
+    delayed_.erase(delayed_.begin());
+    l.due = {};
+    offer(l);
+  }
+  const auto most = in_outage() ? std::min(probe, options_.batch) : options_.batch;
+  for (auto at = ready_.begin(); at != ready_.end() && b.rows.size() < most;) {
+    auto& e = entries_.at(at->second);
+    if (leases_.at(e.row.shard).until <= now) {
+      ++at;
+      continue;
+    }
+    at = ready_.erase(at);
+    if (auto valid = e.row.unreadable ? result<>{fail(*e.row.unreadable)}
+                                      : validate(e.row.what.what, {.max_body_bytes = options_.max_body_bytes});
+        !valid) {
+      end_head(e, valid.error().describe());
+      continue;
+    }
+    e.is = state::out;
+    ++out_;
+    b.rows.push_back({e.row.seq, e.token});
+    b.messages.push_back(message_of(e, now));
+  }
+  return b;
+}
+
+relay_window::entry* relay_window::find(const sending& s) {
+  const auto at = entries_.find(s.seq);
+  if (at == entries_.end() || at->second.token != s.token || at->second.is != state::out) return nullptr;
+  return &at->second;
+}
+
+void relay_window::end_head(entry& e, std::string parked_for) {
+  const bool parks = !parked_for.empty();
+  ++(parks ? totals_.parked : totals_.published);
+  e.is = state::ended;
+  auto& l = *e.in;
+  e.in = nullptr;
+  ended_.push_back({e.row.seq, e.token, e.row.shard, std::move(parked_for)});
+  if (l.key.empty()) {
+    alone_.erase(e.row.seq);
+    return;
+  }
+  if (parks && options_.followers_wait) {
+    drop_followers(l);
+    l.parked = e.row.seq;
+  }
+  l.rows.pop_front();
+  l.failures = 0;
+  l.due = {};
+  if (l.parked == 0 && l.narrow) {
+    l.narrow = false;
+    release(l.key);
+  }
+  offer(l);
+  forget_if_empty(l);
+}
+
+duration relay_window::pause(std::uint32_t failures, double drawn) const {
+  const auto full =
+      std::min(options_.longest_pause, duration{options_.first_pause * (1LL << std::min(failures - 1, 20U))});
+  return full / 2 + std::chrono::duration_cast<duration>(drawn * std::chrono::duration<double>(full / 2));
+}
+
+void relay_window::failed(entry& e, steady_time now, double drawn) {
+  ++totals_.retried;
+  auto& l = *e.in;
+  e.is = state::waiting;
+  ++l.failures;
+  if (!in_outage()) {
+    l.due = now + pause(l.failures, drawn);
+    drop_followers(l);
+  }
+  offer(l);
+}
+
+// What failed one by one before it was seen to be an outage need not wait any longer.
+void relay_window::end_outage() {
+  outage_ = 0;
+  paused_until_ = {};
+  for (const auto& [due, seq] : std::exchange(delayed_, {})) {
+    auto& l = *entries_.at(seq).in;
+    l.due = {};
+    offer(l);
+  }
+}
+
+void relay_window::answered(const std::vector<sending>& rows, const std::vector<result<>>& results, steady_time now,
+                            double drawn) {
+  std::size_t failures = 0;
+  bool any_success = false;
+  for (const auto& r : results) {
+    if (r || refused_for_good(r.error()))
+      any_success = true;
+    else
+      ++failures;
+  }
+  if (any_success) {
+    failures_in_a_row_ = 0;
+    if (outage_ > 0) end_outage();
+  } else {
+    failures_in_a_row_ += static_cast<std::uint32_t>(failures);
+    if (failures_in_a_row_ >= outage_after && now >= paused_until_) paused_until_ = now + pause(++outage_, drawn);
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    auto* e = find(rows[i]);
+    if (e == nullptr) continue;  // its lease was lost meanwhile
+    --out_;
+    if (results[i])
+      end_head(*e, {});
+    else if (refused_for_good(results[i].error()))
+      end_head(*e, results[i].error().describe());
+    else
+      failed(*e, now, drawn);
+  }
+}
+
+steady_time relay_window::next_due() const noexcept {
+  if (in_outage() && out_ > 0) return steady_time::max();
+  auto due = steady_time::max();
+  if (!ready_.empty() && paused_until_ != steady_time{}) due = paused_until_;
+  if (!delayed_.empty()) due = std::min(due, std::max(delayed_.begin()->first, paused_until_));
+  return due;
+}
+
+// ---- marking
+
+std::vector<relay_window::mark> relay_window::take_marks(std::size_t most) {
+  std::vector<mark> taken;
+  while (!ended_.empty() && taken.size() < most) {
+    entries_.at(ended_.front().seq).is = state::marking;
+    taken.push_back(std::move(ended_.front()));
+    ended_.pop_front();
+  }
+  return taken;
+}
+
+void relay_window::marked(const std::vector<mark>& done) {
+  for (const auto& m : done) {
+    const auto at = entries_.find(m.seq);
+    if (at == entries_.end() || at->second.token != m.token) continue;
+    const auto key = at->second.row.what.what.key;
+    remove_row(m.seq);
+    const auto l = lanes_.find(key);
+    if (key.empty() || l == lanes_.end() || l->second->parked != m.seq) continue;
+    // From here on the database knows that its followers wait.
+    l->second->parked = 0;
+    l->second->narrow = false;
+    forgotten_.insert(key);
+    release(key);
+    forget_if_empty(*l->second);
+  }
+}
+
+void relay_window::not_marked(std::vector<mark> failed) {
+  for (auto m = failed.rbegin(); m != failed.rend(); ++m) {
+    const auto at = entries_.find(m->seq);
+    if (at == entries_.end() || at->second.token != m->token) continue;
+    at->second.is = state::ended;
+    ended_.push_front(std::move(*m));
+  }
+}
+
+}  // namespace weft::messaging
