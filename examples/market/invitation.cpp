@@ -39,6 +39,14 @@ std::string try_profile(const std::string& users, const std::string& posts) {
          "  curl " + users + "/api/users/$ID/profile\n";
 }
 
+// The welcome mail of whoever was created above; the correlation id of the request is in it.
+std::string try_notifications(const std::string& users, const std::string& notifications) {
+  std::string text = "\nEvents go from one service to the others: a new user gets a mail, a new post is counted:\n\n";
+  text += "  curl '" + notifications + "/api/notifications?page=1&limit=20'\n";
+  if (!users.empty()) text += "  curl '" + users + "/api/users?search=ada'\n";
+  return text + "  curl -s " + notifications + "/metrics | grep weft_messaging_handled_total\n";
+}
+
 std::string try_faults(const std::string& posts) {
   return "\nWatch a breaker open: let posts fail, then ask for the profile some times:\n\n"
          "  curl -X POST " +
@@ -49,11 +57,13 @@ std::string try_faults(const std::string& posts) {
 }  // namespace
 
 std::string invitation(const settings& config, const std::vector<service::bound_listener>& listeners) {
-  const auto users = url_of(listeners, "users"), posts = url_of(listeners, "posts");
+  const auto users = url_of(listeners, "users"), posts = url_of(listeners, "posts"),
+             notifications = url_of(listeners, "notifications");
   std::string text = "\nThe market is open. Try, in another terminal:\n\n";
   if (!users.empty()) text += try_users(users);
-  if (users.empty()) text += "  curl " + posts + "/api/posts\n  curl " + posts + "/health\n";
+  if (users.empty() && !posts.empty()) text += "  curl " + posts + "/api/posts\n  curl " + posts + "/health\n";
   if (!users.empty() && !posts.empty()) text += try_profile(users, posts);
+  if (!notifications.empty()) text += try_notifications(users, notifications);
   if (!posts.empty() && config.faults.enabled) text += try_faults(posts);
   if (!posts.empty() && !config.faults.enabled)
     text += "\nTo watch a breaker open, start it with --faults.enabled=true.\n";

@@ -93,7 +93,7 @@ class Services(unittest.TestCase):
                 self.assertRegex(answer["reason"], r"; fallback used$")
 
     def test_a_breaker_opens_by_faults_and_closes_when_they_end(self):
-        with Program([MARKET, "--users.http.port=0", "--posts.http.port=0", "--faults.enabled=true",
+        with Program([MARKET, "--users.http.port=0", "--posts.http.port=0", "--notifications.http.port=0", "--faults.enabled=true",
                       "--policies.posts.circuit_breaker.break_for=100ms"]) as market:
             ada = market.call("users", "POST", "/api/users", {"name": "Ada", "email": "ada@example.com"})[1]["data"]["id"]
             path = "/api/users/" + ada + "/profile"
@@ -107,8 +107,8 @@ class Services(unittest.TestCase):
             self.assertEqual(plain.call("posts", "GET", "/debug/faults")[0], 404)
 
     def test_it_registers_and_leaves_first(self):
-        with Program([MARKET, "--users.http.port=0", "--posts.http.port=0"]) as market:
-            wait_until(lambda: market.said().count('"message":"registered"') == 2)
+        with Program([MARKET, "--users.http.port=0", "--posts.http.port=0", "--notifications.http.port=0"]) as market:
+            wait_until(lambda: market.said().count('"message":"registered"') == 3)
             line = market.call("users", "GET", "/health")[1]["checks"]["registration"]
             self.assertEqual((line["status"], line["critical"]), ("healthy", False))
             self.assertEqual(line["posts-" + place(market, "posts")], "registered")
@@ -128,7 +128,7 @@ class Services(unittest.TestCase):
                     out.write(text)
 
             write("policies: {posts: {circuit_breaker: {break_for: 5m}}}\n")
-            with Program([MARKET, "--config", mine, "--users.http.port=0", "--posts.http.port=0",
+            with Program([MARKET, "--config", mine, "--users.http.port=0", "--posts.http.port=0", "--notifications.http.port=0",
                           "--faults.enabled=true"]) as market:
                 ada = market.call("users", "POST", "/api/users", {"name": "Ada", "email": "a@example.com"})[1]["data"]["id"]
                 path = "/api/users/" + ada + "/profile"

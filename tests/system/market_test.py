@@ -11,7 +11,7 @@ import unittest
 from program import Program, wait_until
 
 MARKET = sys.argv[1]
-FREE_PORT = ["--users.http.port=0", "--posts.http.port=0"]
+FREE_PORT = ["--users.http.port=0", "--posts.http.port=0", "--notifications.http.port=0"]
 
 
 def market(*flags, environment=None):
@@ -30,8 +30,9 @@ class Market(unittest.TestCase):
         with market() as program:
             wait_until(lambda: "Ctrl-C finishes" in program.said())
             commands = re.findall(r"^  ((?:curl|ID=).*)$", program.said(), re.MULTILINE)
-            self.assertEqual(len(commands), 8)
-            script = "\necho; echo ----\n".join(each.replace("curl ", "curl --silent ", 1) for each in commands)
+            self.assertEqual(len(commands), 11)
+            first, then = [each.replace("curl ", "curl --silent ", 1) for each in commands[:8]], commands[8:]
+            script = "\necho; echo ----\n".join(first)
             answers = subprocess.run(["bash", "-ec", script], capture_output=True, text=True,
                                      check=True).stdout.split("\n----\n")
             self.assertIn("201 Created", answers[0])
@@ -41,6 +42,14 @@ class Market(unittest.TestCase):
             self.assertIn("weft_http_server_requests_total", answers[4])
             self.assertIn("201 Created", answers[6])
             self.assertEqual(json.loads(answers[7])["data"]["posts"][0]["title"], "Notes")
+            wait_until(lambda: program.call("notifications", "GET", "/api/notifications")[1]["meta"]["total"] == 1)
+            wait_until(lambda: program.call("users", "GET", "/api/users")[1]["data"][0]["post_count"] == 1)
+            script = "\necho; echo ----\n".join(each.replace("curl ", "curl --silent ", 1) for each in then)
+            answers = subprocess.run(["bash", "-ec", script], capture_output=True, text=True,
+                                     check=True).stdout.split("\n----\n")
+            self.assertEqual(json.loads(answers[0])["data"][0]["to"], "ada@example.com")
+            self.assertEqual(json.loads(answers[1])["data"][0]["post_count"], 1)
+            self.assertIn('group="notifications.welcome"', answers[2])
             self.assertIn("--faults.enabled=true", program.said())
             program.signal(signal.SIGINT)
             self.assertEqual(program.wait(), 0)
@@ -101,7 +110,7 @@ class Market(unittest.TestCase):
     def test_what_stands_in_the_way_of_a_start_is_told(self):
         with market() as program:
             port = program.listeners["users"].rsplit(":", 1)[1]
-            status, _, said = run("--users.http.port=" + port, "--posts.http.port=0")
+            status, _, said = run("--users.http.port=" + port, "--posts.http.port=0", "--notifications.http.port=0")
             self.assertEqual(status, 1)
             self.assertIn("Address already in use", said)
             self.assertIn("127.0.0.1:" + port, said)

@@ -10,8 +10,10 @@ namespace {
 std::unexpected<error> unknown(const post_id& id) { return fail(errc::not_found, "post " + id.value().to_string()); }
 }  // namespace
 
-task<result<>> memory_post_repository::add(context, post added) {
+// The event is handed over last of what can fail, and nothing else runs before the change: both, or neither.
+task<result<>> memory_post_repository::add(context, post added, messaging::outgoing told) {
   if (posts_.size() >= max_posts_) co_return fail(errc::resource_exhausted, "there is no room for more posts");
+  WEFT_CO_TRY_VOID(events_.add(std::move(told)));
   by_author_[added.user_id].insert(added.id);
   posts_.emplace(added.id, std::move(added));
   co_return result<>{};
@@ -23,9 +25,10 @@ task<result<post>> memory_post_repository::find(context, post_id id) {
   co_return found->second;
 }
 
-task<result<>> memory_post_repository::remove(context, post_id id) {
+task<result<>> memory_post_repository::remove(context, post_id id, messaging::outgoing told) {
   const auto found = posts_.find(id);
   if (found == posts_.end()) co_return unknown(id);
+  WEFT_CO_TRY_VOID(events_.add(std::move(told)));
   const auto of_author = by_author_.find(found->second.user_id);
   of_author->second.erase(id);
   if (of_author->second.empty()) by_author_.erase(of_author);

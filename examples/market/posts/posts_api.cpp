@@ -2,6 +2,7 @@
 
 #include "answers/answers.hpp"
 #include "answers/input.hpp"
+#include "posts/post_events.hpp"
 
 #include <weft/runtime/loop.hpp>
 
@@ -43,6 +44,12 @@ result<post_id> read_id(std::string_view text) {
   return post_id{*id};
 }
 
+template <class Event>
+result<messaging::outgoing> event_of(const messaging::publisher& events, const http::request& r,
+                                     const messaging::topic<Event>& topic, const Event& what) {
+  return events.prepare(r.context(), topic, what, what.id.value().to_string(), {.aggregate_type = "post"});
+}
+
 }  // namespace
 
 http::router posts_api::routes() {
@@ -73,7 +80,9 @@ posts_api::answer_task posts_api::create(http::request& r) {
                   .title = std::move(wanted->title),
                   .content = std::move(wanted->content),
                   .created_at = now};
-  if (const auto added = co_await repository_.add(r.context(), made); !added) co_return refuse(added.error());
+  WEFT_CO_TRY(auto told, event_of(events_, r, post_created, made));
+  if (const auto added = co_await repository_.add(r.context(), made, std::move(told)); !added)
+    co_return refuse(added.error());
   auto created = answer(made, http::status::created);
   created.headers.set("Location", "/api/posts/" + made.id.value().to_string());
   if (!known) created.headers.set("X-Author-Check", "skipped");
@@ -91,7 +100,11 @@ posts_api::answer_task posts_api::find(http::request& r, std::string text) {
 posts_api::answer_task posts_api::remove(http::request& r, std::string text) {
   const auto id = read_id(text);
   if (!id) co_return refuse(id.error());
-  if (const auto removed = co_await repository_.remove(r.context(), *id); !removed) co_return refuse(removed.error());
+  const auto found = co_await repository_.find(r.context(), *id);
+  if (!found) co_return refuse(found.error());
+  WEFT_CO_TRY(auto told, event_of(events_, r, post_deleted, deleted_post{*id, found->user_id}));
+  if (const auto removed = co_await repository_.remove(r.context(), *id, std::move(told)); !removed)
+    co_return refuse(removed.error());
   co_return http::response{http::status::no_content};
 }
 

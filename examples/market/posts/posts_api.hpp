@@ -7,6 +7,7 @@
 #include "posts/post_repository.hpp"
 
 #include <weft/http/router.hpp>
+#include <weft/messaging/publisher.hpp>
 #include <weft/observe/log.hpp>
 
 #include <string>
@@ -15,9 +16,11 @@ namespace market::posts {
 
 class posts_api {
  public:
-  // Without a log, skipped checks are told in answers only.
-  posts_api(post_repository& repository, author_directory& authors, const weft::observe::logger* log = nullptr)
-      : repository_{repository}, authors_{authors}, log_{log} {}
+  // `events` makes the events; the repository sees to it that they are told. Without a log, skipped checks are told in
+  // answers only.
+  posts_api(post_repository& repository, author_directory& authors, const weft::messaging::publisher& events,
+            const weft::observe::logger* log = nullptr)
+      : repository_{repository}, authors_{authors}, events_{events}, log_{log} {}
 
   // Refer to this object, which outlives them.
   [[nodiscard]] weft::http::router routes();
@@ -33,6 +36,7 @@ class posts_api {
 
   post_repository& repository_;
   author_directory& authors_;
+  const weft::messaging::publisher& events_;
   const weft::observe::logger* log_;
 };
 

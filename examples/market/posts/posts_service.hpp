@@ -6,15 +6,18 @@
 
 #include <weft/http/fault_injection.hpp>
 #include <weft/service/application.hpp>
+#include <weft/service/broker_link.hpp>
 
 namespace market::posts {
 
 class posts_service {
  public:
-  posts_service(weft::service::core& core, const posts_settings& settings, const faults_settings& faults)
+  posts_service(weft::service::core& core, weft::service::broker_link& messages, const posts_settings& settings,
+                const faults_settings& faults)
       : core_{core},
         faults_wanted_{faults.enabled},
-        repository_{settings.max_posts},
+        events_{messages.publishing(core, "/posts")},
+        repository_{settings.max_posts, events_.queue()},
         users_client_{core.loop, core.registry, users_options(core), core.policies.find("users")} {}
 
   // Refer to this object.
@@ -36,11 +39,12 @@ class posts_service {
 
   weft::service::core& core_;
   bool faults_wanted_;
+  weft::service::event_outlet& events_;
   memory_post_repository repository_;
   weft::discovery::service_client users_client_;
   remote_authors authors_{users_client_};
   weft::http::fault_injector faults_;
-  posts_api api_{repository_, authors_, &core_.log};
+  posts_api api_{repository_, authors_, events_.publisher(), &core_.log};
 };
 
 }  // namespace market::posts

@@ -1,4 +1,5 @@
 // A user's profile, with posts on another machine: from the service, from the answer before, or none, and why.
+#include "events.hpp"
 #include "posts/memory_post_repository.hpp"
 #include "posts/posts_api.hpp"
 #include "users/memory_user_repository.hpp"
@@ -53,9 +54,10 @@ task<void> serve_posts(testkit::host& me, std::string where) {
   resilience::policy_set policies{some_policies()};
   discovery::service_client users{
       me.loop(), *registry, {.service = "users", .caller = "posts"}, policies.find("users")};
-  market::posts::memory_post_repository repository{100};
+  market::test_events events{me.loop(), "/posts"};
+  market::posts::memory_post_repository repository{100, events.queue};
   market::posts::remote_authors authors{users};
-  market::posts::posts_api api{repository, authors};
+  market::posts::posts_api api{repository, authors, events.publisher};
   http::server server{me.loop(), api.routes().as_handler()};
   EXPECT_TRUE(server.listen(me.address(80)));
   static_cast<void>(co_await weft::sleep(me.loop(), {}, 24h));
@@ -98,8 +100,9 @@ class profile : public testing::Test {
   discovery::service_client posts_client_{
       users_host_.loop(), *registry_, {.service = "posts", .caller = "users"}, policies_.find("posts")};
   market::users::user_posts posts_{users_host_.loop(), posts_client_, policies_.find("user_posts")};
-  market::users::memory_user_repository repository_{5};
-  market::users::users_api api_{repository_, posts_};
+  market::test_events events_{users_host_.loop(), "/users"};
+  market::users::memory_user_repository repository_{5, 100, events_.queue};
+  market::users::users_api api_{repository_, posts_, events_.publisher};
   http::server server_{users_host_.loop(), api_.routes().as_handler()};
   std::string ada_;
 };

@@ -1,4 +1,5 @@
 // The users service, asked over the simulated network: the shapes of its answers and what it refuses.
+#include "events.hpp"
 #include "users/memory_user_repository.hpp"
 #include "users/users_api.hpp"
 
@@ -48,11 +49,12 @@ class users : public testing::Test {
 
   testkit::simulation sim_{3};
   testkit::host &machine_{sim_.add_host("users")}, &caller_{sim_.add_host("caller")};
-  market::users::memory_user_repository repository_{5};
+  market::test_events events_{machine_.loop(), "/users"};
+  market::users::memory_user_repository repository_{5, 100, events_.queue};
   std::unique_ptr<discovery::registry> registry_ = discovery::make_registry(machine_.loop(), "memory:nobody");
   discovery::service_client posts_client_{machine_.loop(), *registry_, {.service = "posts", .caller = "users"}};
   market::users::user_posts posts_{machine_.loop(), posts_client_, nullptr};
-  market::users::users_api api_{repository_, posts_};
+  market::users::users_api api_{repository_, posts_, events_.publisher};
   http::server server_{machine_.loop(), api_.routes().as_handler()};
   http::client client_{caller_.loop(), {.base_url = "http://users"}};
 };

@@ -26,9 +26,11 @@ std::unexpected<error> taken(const user& u) { return fail(errc::already_exists, 
 
 }  // namespace
 
-task<result<>> memory_user_repository::add(context, user added) {
+// The event is handed over last of what can fail, and nothing else runs before the change: both, or neither.
+task<result<>> memory_user_repository::add(context, user added, messaging::outgoing told) {
   if (by_email_.contains(lowered(added.email))) co_return taken(added);
   if (users_.size() >= max_users_) co_return fail(errc::resource_exhausted, "there is no room for more users");
+  WEFT_CO_TRY_VOID(events_.add(std::move(told)));
   by_email_.emplace(lowered(added.email), added.id);
   users_.emplace(added.id, std::move(added));
   co_return result<>{};
@@ -40,23 +42,33 @@ task<result<user>> memory_user_repository::find(context, user_id id) {
   co_return found->second;
 }
 
-task<result<>> memory_user_repository::replace(context, user changed) {
+task<result<>> memory_user_repository::replace(context, user changed, messaging::outgoing told) {
   const auto found = users_.find(changed.id);
   if (found == users_.end()) co_return unknown(changed.id);
   const auto email = lowered(changed.email);
   if (const auto owner = by_email_.find(email); owner != by_email_.end() && owner->second != changed.id)
     co_return taken(changed);
+  WEFT_CO_TRY_VOID(events_.add(std::move(told)));
   by_email_.erase(lowered(found->second.email));
   by_email_.emplace(email, changed.id);
+  changed.post_count = found->second.post_count;
   found->second = std::move(changed);
   co_return result<>{};
 }
 
-task<result<>> memory_user_repository::remove(context, user_id id) {
+task<result<>> memory_user_repository::remove(context, user_id id, messaging::outgoing told) {
   const auto found = users_.find(id);
   if (found == users_.end()) co_return unknown(id);
+  WEFT_CO_TRY_VOID(events_.add(std::move(told)));
   by_email_.erase(lowered(found->second.email));
   users_.erase(found);
+  co_return result<>{};
+}
+
+task<result<>> memory_user_repository::count_post(context, user_id author, uuid post, post_change change) {
+  WEFT_CO_TRY(const auto difference, ledger_.apply(post, change));
+  if (const auto found = users_.find(author); found != users_.end())
+    found->second.post_count = static_cast<std::uint32_t>(std::int64_t{found->second.post_count} + difference);
   co_return result<>{};
 }
 

@@ -1,21 +1,30 @@
 #pragma once
 // Where users are kept. Errors: errc::not_found, errc::already_exists when another user has the email address,
 // errc::resource_exhausted when there is no room.
+//
+// A change and the event that tells of it are kept together, or neither is.
 #include "users/user.hpp"
 
 #include <weft/base/error.hpp>
+#include <weft/messaging/broker.hpp>
 #include <weft/runtime/context.hpp>
 #include <weft/runtime/task.hpp>
 
 namespace market::users {
 
+enum class post_change : std::uint8_t { created, deleted };
+
 class user_repository {
  public:
   virtual ~user_repository() = default;
-  virtual weft::task<weft::result<>> add(weft::context ctx, user added) = 0;
+  virtual weft::task<weft::result<>> add(weft::context ctx, user added, weft::messaging::outgoing told) = 0;
   virtual weft::task<weft::result<user>> find(weft::context ctx, user_id id) = 0;
-  virtual weft::task<weft::result<>> replace(weft::context ctx, user changed) = 0;
-  virtual weft::task<weft::result<>> remove(weft::context ctx, user_id id) = 0;
+  // All but the post_count.
+  virtual weft::task<weft::result<>> replace(weft::context ctx, user changed, weft::messaging::outgoing told) = 0;
+  virtual weft::task<weft::result<>> remove(weft::context ctx, user_id id, weft::messaging::outgoing told) = 0;
+  // Keeps post_count. A change that is known already changes nothing, nor does one to somebody who is no user.
+  virtual weft::task<weft::result<>> count_post(weft::context ctx, user_id author, weft::uuid post,
+                                                post_change change) = 0;
   virtual weft::task<weft::result<user_page>> list(weft::context ctx, user_query query) = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "users/users_api.hpp"
 
 #include "answers/answers.hpp"
+#include "users/user_events.hpp"
 #include "users/user_input.hpp"
 
 #include <weft/runtime/loop.hpp>
@@ -45,6 +46,12 @@ result<user_id> read_id(std::string_view text) {
   return user_id{*id};
 }
 
+template <class Event>
+result<messaging::outgoing> event_of(const messaging::publisher& events, const http::request& r,
+                                     const messaging::topic<Event>& topic, const Event& what) {
+  return events.prepare(r.context(), topic, what, what.id.value().to_string(), {.aggregate_type = "user"});
+}
+
 }  // namespace
 
 http::router users_api::routes() {
@@ -69,7 +76,9 @@ users_api::answer_task users_api::create(http::request& r) {
                   .email = std::move(wanted->email),
                   .created_at = now,
                   .updated_at = now};
-  if (const auto added = co_await repository_.add(r.context(), made); !added) co_return refuse(added.error());
+  WEFT_CO_TRY(auto told, event_of(events_, r, user_created, made));
+  if (const auto added = co_await repository_.add(r.context(), made, std::move(told)); !added)
+    co_return refuse(added.error());
   auto created = answer(made, http::status::created);
   created.headers.set("Location", "/api/users/" + made.id.value().to_string());
   co_return created;
@@ -95,14 +104,18 @@ users_api::answer_task users_api::change(http::request& r, std::string text) {
   if (wanted->email) found->email = *std::move(wanted->email);
   if (wanted->status) found->status = *wanted->status;
   found->updated_at = to_the_millisecond(r.home()->wall_now());
-  if (const auto kept = co_await repository_.replace(r.context(), *found); !kept) co_return refuse(kept.error());
+  WEFT_CO_TRY(auto told, event_of(events_, r, user_updated, *found));
+  if (const auto kept = co_await repository_.replace(r.context(), *found, std::move(told)); !kept)
+    co_return refuse(kept.error());
   co_return answer(*found);
 }
 
 users_api::answer_task users_api::remove(http::request& r, std::string text) {
   const auto id = read_id(text);
   if (!id) co_return refuse(id.error());
-  if (const auto removed = co_await repository_.remove(r.context(), *id); !removed) co_return refuse(removed.error());
+  WEFT_CO_TRY(auto told, event_of(events_, r, user_deleted, deleted_user{*id}));
+  if (const auto removed = co_await repository_.remove(r.context(), *id, std::move(told)); !removed)
+    co_return refuse(removed.error());
   co_return http::response{http::status::no_content};
 }
 

@@ -4,6 +4,7 @@
 #include "users/user_repository.hpp"
 
 #include <weft/http/router.hpp>
+#include <weft/messaging/publisher.hpp>
 
 #include <string>
 
@@ -11,7 +12,9 @@ namespace market::users {
 
 class users_api {
  public:
-  users_api(user_repository& repository, user_posts& posts) : repository_{repository}, posts_{posts} {}
+  // `events` makes the events; the repository sees to it that they are told.
+  users_api(user_repository& repository, user_posts& posts, const weft::messaging::publisher& events)
+      : repository_{repository}, posts_{posts}, events_{events} {}
 
   // Refer to this object, which outlives them.
   [[nodiscard]] weft::http::router routes();
@@ -27,6 +30,7 @@ class users_api {
 
   user_repository& repository_;
   user_posts& posts_;
+  const weft::messaging::publisher& events_;
 };
 
 }  // namespace market::users

@@ -2,20 +2,25 @@
 // The users service, put together.
 #include "settings.hpp"
 #include "users/memory_user_repository.hpp"
+#include "users/post_counter.hpp"
 #include "users/users_api.hpp"
 
 #include <weft/discovery/service_client.hpp>
 #include <weft/service/application.hpp>
+#include <weft/service/broker_link.hpp>
 
 namespace market::users {
 
 class users_service {
  public:
   // [clients]
-  users_service(weft::service::core& core, const users_settings& settings)
-      : repository_{settings.max_users},
+  users_service(weft::service::core& core, weft::service::broker_link& messages, const users_settings& settings)
+      : events_{messages.publishing(core, "/users")},
+        repository_{settings.max_users, settings.max_posts, events_.queue()},
         posts_client_{core.loop, core.registry, posts_options(core), core.policies.find("posts")},
-        posts_{core.loop, posts_client_, core.policies.find("user_posts")} {}
+        posts_{core.loop, posts_client_, core.policies.find("user_posts")} {
+    count_posts(messages.consuming(core, "users"), repository_);
+  }
   // [/clients]
 
   // Refer to this object.
@@ -29,10 +34,11 @@ class users_service {
     return options;
   }
 
+  weft::service::event_outlet& events_;
   memory_user_repository repository_;
   weft::discovery::service_client posts_client_;
   user_posts posts_;
-  users_api api_{repository_, posts_};
+  users_api api_{repository_, posts_, events_.publisher()};
 };
 
 }  // namespace market::users

@@ -1,0 +1,50 @@
+#include "notifications/notifications_service.hpp"
+
+#include <weft/storage/database.hpp>
+
+namespace market::notifications {
+
+using namespace weft;
+
+notifications_service::notifications_service(service::application& app, const notifications_settings& settings)
+    : loop_{app.loop()}, settings_{settings} {
+  app.on_start("the mailbox " + settings.database.shown(), [this](context ctx) { return open(std::move(ctx)); });
+  app.on_close("the mailbox", [this](const context&) { return close(); });
+  app.health().add("mailbox", [this](context ctx) { return check(std::move(ctx)); });
+}
+
+task<result<>> notifications_service::open(context ctx) {
+  WEFT_CO_TRY(database_, co_await storage::open(loop_, ctx, settings_.database.reveal()));
+  box_.emplace(*database_, settings_.keep);
+  co_return co_await box_->prepare(std::move(ctx));
+}
+
+task<void> notifications_service::close() {
+  if (database_) static_cast<void>(co_await database_->close());
+}
+
+task<result<service::health_details>> notifications_service::check(context ctx) {
+  WEFT_CO_TRY(const auto page, co_await box_->list(std::move(ctx), {.page = {.page = 1, .limit = 1}}));
+  co_return service::health_details{{"sent", static_cast<std::int64_t>(page.total)},
+                                    {"via", settings_.smtp.url.empty() ? "mailbox" : "smtp"}};
+}
+
+http::router notifications_service::routes(service::core& core, service::broker_link& messages) {
+  const auto& smtp = settings_.smtp;
+  if (!smtp.url.empty())
+    mails_.emplace(core.loop, smtp_options{.url = smtp.url,
+                                           .from = smtp.from,
+                                           .user = smtp.user,
+                                           .password = smtp.password,
+                                           .tls = smtp.tls,
+                                           .timeout = smtp.timeout});
+  welcome_.emplace(core.loop, *box_, mails_ ? &*mails_ : nullptr);
+  welcome_->serve(messages.consuming(core, "notifications"), {.concurrency = settings_.concurrency,
+                                                              .max_attempts = settings_.max_attempts,
+                                                              .first_delay = settings_.first_delay,
+                                                              .timeout = smtp.timeout + std::chrono::seconds{10}});
+  api_.emplace(*box_);
+  return api_->routes();
+}
+
+}  // namespace market::notifications
