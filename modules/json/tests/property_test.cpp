@@ -2,9 +2,6 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include <bit>
-#include <cmath>
-
 #include "types.hpp"
 
 namespace {
@@ -42,36 +39,6 @@ std::string valid_text() {
   return json::decode<std::string>(escaped + "\"").value();
 }
 
-RC_GTEST_PROP(property, integers, (std::int64_t a, std::uint64_t b, std::int8_t c, std::uint16_t d)) {
-  expect_round_trip(a);
-  expect_round_trip(b);
-  expect_round_trip(c);
-  expect_round_trip(d);
-}
-
-RC_GTEST_PROP(property, doubles_to_the_bit, (std::uint64_t bits)) {
-  const auto v = std::bit_cast<double>(bits);
-  if (!std::isfinite(v)) return;
-  RC_ASSERT(std::bit_cast<std::uint64_t>(json::decode<double>(json::encode(v)).value()) == bits);
-  const auto f = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
-  if (!std::isfinite(f)) return;
-  RC_ASSERT(std::bit_cast<std::uint32_t>(json::decode<float>(json::encode(f)).value()) ==
-            static_cast<std::uint32_t>(bits));
-}
-
-RC_GTEST_PROP(property, decimals_are_the_nearest_double, ()) {
-  const auto digits = *rc::gen::inRange<std::uint64_t>(0, 1'000'000'000'000'000'000);
-  const auto exponent = *rc::gen::inRange(-40, 40);
-  std::string text = std::to_string(digits);
-  const auto point = *rc::gen::inRange<std::size_t>(1, text.size() + 1);
-  if (point < text.size()) text.insert(point, ".");
-  if (text.size() > 1 && text[0] == '0' && text[1] != '.') return;
-  if (*rc::gen::arbitrary<bool>()) text += "e" + std::to_string(exponent);
-  // With room behind the number and without: two paths.
-  RC_ASSERT(json::decode<double>(text).value() == std::strtod(text.c_str(), nullptr));
-  RC_ASSERT(json::decode<double>(text + std::string(20, ' ')).value() == std::strtod(text.c_str(), nullptr));
-}
-
 RC_GTEST_PROP(property, strings, ()) {
   const std::string text = valid_text();
   expect_round_trip(text);
@@ -80,14 +47,6 @@ RC_GTEST_PROP(property, strings, ()) {
 
 RC_GTEST_PROP(property, any_bytes_become_valid_text, (const std::string& bytes)) {
   RC_ASSERT(json::decode<std::string>(json::encode(bytes)).has_value());
-}
-
-RC_GTEST_PROP(property, durations, (std::int32_t ms, std::int64_t ns)) {
-  expect_round_trip(ms);
-  const std::chrono::milliseconds a{ms};
-  RC_ASSERT(json::decode<std::chrono::milliseconds>(json::encode(a)).value() == a);
-  const std::chrono::nanoseconds b{ns};
-  RC_ASSERT(json::decode<std::chrono::nanoseconds>(json::encode(b)).value() == b);
 }
 
 RC_GTEST_PROP(property, structs, (std::uint64_t high, std::uint64_t low, std::uint32_t at)) {

@@ -1,6 +1,7 @@
 #pragma once
 // Types of a small shop, described, that the tests share.
 #include <weft/json.hpp>
+#include <weft/json/compiled_codec.hpp>
 
 #include <boost/describe/class.hpp>
 #include <boost/describe/enum.hpp>
@@ -109,6 +110,8 @@ struct version {
 };
 
 }  // namespace shop
+
+WEFT_JSON_DECLARE_CODEC(shop::order)
 
 template <>
 struct weft::json::traits<shop::camel> {

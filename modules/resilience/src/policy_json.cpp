@@ -1,6 +1,8 @@
 #include <weft/json/decode.hpp>
 #include <weft/resilience/policy_set.hpp>
 
+WEFT_JSON_DEFINE_CODEC(weft::resilience::policy)
+
 namespace weft::resilience {
 
 result<policies> parse_policies(std::string_view json) {

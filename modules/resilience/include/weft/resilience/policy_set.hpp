@@ -15,6 +15,7 @@
 //
 // The order is cache, load_shed, timeout, retry, hedge, circuit_breaker, rate_limit, bulkhead, adaptive_concurrency,
 // attempt_timeout, unless `order` names another. Threads: find() and pipelines on any loop; apply() one at a time.
+#include <weft/json/compiled_codec.hpp>
 #include <weft/resilience/core/spin_lock.hpp>
 #include <weft/resilience/lint.hpp>
 #include <weft/resilience/policy_source.hpp>
@@ -84,3 +85,5 @@ class policy_set {
 };
 
 }  // namespace weft::resilience
+
+WEFT_JSON_DECLARE_CODEC(weft::resilience::policy)
