@@ -1,0 +1,124 @@
+#pragma once
+// A consumer, as its handle and its tasks share it. It has a feed for each queue that it consumes: a channel of its
+// own, since prefetch and acknowledgements are a channel's, and since closing a channel gives back what is out in its
+// order. A pump for each feed takes deliveries as they come into the lanes, from which next() hands out.
+#include <weft/runtime/sync.hpp>
+
+#include "amqp_link.hpp"
+#include "attempt_notes.hpp"
+#include "sansio/ack_batch.hpp"
+#include "sansio/key_lanes.hpp"
+
+namespace weft::messaging {
+
+// What it was told to acknowledge it says later in the same turn of the loop, in few frames, or when there is enough.
+struct consumer_feed final : ready_node {
+  consumer_feed(std::uint32_t index, std::string from, amqp_link& link, std::size_t acks_at_once)
+      : index{index}, queue{std::move(from)}, on{link.on()}, acks_at_once{acks_at_once}, notes{link, queue, acks} {}
+
+  void acknowledge(std::uint64_t tag);
+  void run() override;
+  void begin_generation(std::uint64_t number);
+
+  std::uint32_t index;
+  std::string queue;
+  loop& on;
+  std::size_t acks_at_once;
+  std::optional<amqp::channel> ch;
+  std::optional<amqp::consumer> from;
+  ack_batch acks;
+  attempt_notes notes;
+  std::uint64_t generation = 0;  // of the channel, as last seen
+  bool leaving = false;          // what comes now goes back when its channel is closed
+};
+
+class consumer_core final : public std::enable_shared_from_this<consumer_core> {
+ public:
+  using self = std::shared_ptr<consumer_core>;
+  consumer_core(amqp_link& link, group_names names, subscription what);
+  ~consumer_core();
+  consumer_core(const consumer_core&) = delete;
+  consumer_core& operator=(const consumer_core&) = delete;
+
+  // Begins to consume the queue.
+  static task<result<>> attach(self c, context ctx, std::uint32_t index, std::string queue);
+  // Gives back what its feed holds, when nothing of it is in flight any more, and lets go of the queue.
+  static task<void> detach(self c, context ctx, std::uint32_t index);
+
+  static task<result<std::optional<raw_delivery>>> next(self c, context ctx);
+  [[nodiscard]] std::optional<raw_delivery> take();
+  static task<result<>> settle(self c, context ctx, delivery_tag tag, settlement how);
+  static task<result<>> stop(self c, context ctx);
+  void abandon();  // the handle is gone
+
+  void connection_lost();
+  [[nodiscard]] std::size_t in_flight() const noexcept { return lanes_.in_flight(); }
+  [[nodiscard]] const std::string& group() const noexcept { return names_.group; }
+  [[nodiscard]] const subscription& what() const noexcept { return what_; }
+  [[nodiscard]] const group_names& names() const noexcept { return names_; }
+  [[nodiscard]] amqp_link& link() const noexcept { return link_; }
+  [[nodiscard]] bool ended() const noexcept { return stopped_ || abandoned_; }
+  [[nodiscard]] std::vector<std::uint32_t> attached() const;
+  [[nodiscard]] bool holds(std::uint32_t index) const { return feeds_.contains(index); }  // if only to give it back
+  [[nodiscard]] const context& life() const noexcept { return life_context_; }
+
+ private:
+  using feed_ptr = std::shared_ptr<consumer_feed>;
+  static task<void> pump(self c, feed_ptr f);
+  static task<bool> prepare(self c, feed_ptr f, amqp::delivery& d);
+  static task<bool> nothing_is_out(self c);
+  static task<bool> buried_unhandled(self c, feed_ptr f, amqp::delivery d);
+  static task<result<>> settle_retry(self c, context ctx, delivery_tag tag, settlement how);
+  static task<result<>> settle_retry_in_order(self c, context ctx, delivery_tag tag, attempt_note next, duration after);
+  static task<result<>> settle_dead(self c, context ctx, delivery_tag tag, settlement how);
+  static task<void> release(self c, context ctx);
+  static task<void> close_feed(feed_ptr f, context ctx);
+  static task<void> forget_queue(amqp_link& link, std::string queue);
+
+  result<> acknowledge(delivery_tag tag);
+  result<> give_back(delivery_tag tag);
+  [[nodiscard]] amqp::message dead_letter(const message& m, copy_notes notes, std::string_view reason);
+  void saw_generation(consumer_feed& f, std::uint64_t generation);
+  void admit(consumer_feed& f, amqp::delivery&& d);
+  void leave(consumer_feed& f);
+  [[nodiscard]] bool keeps_order(const message& m) const noexcept {
+    return what_.order == ordering::per_key && !m.key.empty();
+  }
+  [[nodiscard]] bool durable() const noexcept { return what_.lives == lifetime::durable; }
+  [[nodiscard]] bool delivered_too_often(const amqp::delivery& d) const noexcept;
+  [[nodiscard]] std::uint16_t broker_prefetch() const noexcept;
+  [[nodiscard]] std::size_t acks_at_once() const noexcept;
+
+  amqp_link& link_;
+  loop& loop_;
+  group_names names_;
+  subscription what_;
+  cancel_source life_;
+  context life_context_;
+  key_lanes lanes_;
+  std::map<std::uint32_t, feed_ptr> feeds_;
+  weft::event wake_, settled_;
+  bool stopped_ = false, abandoned_ = false, released_ = false, seen_suspects_ = false;
+  std::uint64_t last_dead_ = 0;
+};
+
+// The handle.
+class amqp_consumer final : public consumer {
+ public:
+  explicit amqp_consumer(std::shared_ptr<consumer_core> core) : core_{std::move(core)} {}
+  ~amqp_consumer() override { core_->abandon(); }
+
+  task<result<std::optional<raw_delivery>>> next(context ctx) override {
+    return consumer_core::next(core_, std::move(ctx));
+  }
+  [[nodiscard]] std::optional<raw_delivery> try_next() override { return core_->take(); }
+  task<result<>> settle(context ctx, delivery_tag tag, settlement how) override {
+    return consumer_core::settle(core_, std::move(ctx), tag, std::move(how));
+  }
+  task<result<>> stop(context ctx) override { return consumer_core::stop(core_, std::move(ctx)); }
+
+ private:
+  std::shared_ptr<consumer_core> core_;
+};
+
+}  // namespace weft::messaging

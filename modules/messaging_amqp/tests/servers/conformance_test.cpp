@@ -1,0 +1,49 @@
+// The suite that every broker passes, over a RabbitMQ, with quorum queues and with classic ones.
+#include <weft/testkit/broker_conformance.hpp>
+
+#include "rabbitmq.hpp"
+
+namespace weft::messaging {
+namespace {
+
+class rabbitmq_under_test final : public testkit::broker_under_test {
+ public:
+  rabbitmq_under_test(epoll_loop& l, std::string query) : loop_{l}, query_{std::move(query)} {}
+  void run(const std::function<task<void>(loop&)>& body) override { loop_.run(body(loop_)); }
+  task<result<std::unique_ptr<broker>>> open(loop& l) override { return open_broker(l, options_for(query_)); }
+  [[nodiscard]] bool can_cut() const override { return true; }
+  [[nodiscard]] bool can_restart() const override { return true; }
+  task<void> cut(loop& l) override { return rabbitmqctl(l, "close_all_connections cut"); }
+  task<void> restart(loop& l) override { return restart_rabbitmq(l); }
+  [[nodiscard]] duration patience() const override { return 120s; }
+
+ private:
+  epoll_loop& loop_;
+  std::string query_;
+};
+
+class AmqpBrokerConformance : public testing::TestWithParam<std::tuple<std::string, testkit::broker_case>> {};
+
+TEST_P(AmqpBrokerConformance, Passes) {
+  epoll_loop loop;
+  WEFT_NEEDS_RABBITMQ(loop)
+  const auto& [queues, which] = GetParam();
+  rabbitmq_under_test target{loop, "?heartbeat=5&queues=" + queues};
+  const auto outcome = testkit::run_case(target, which);
+  using kind = testkit::broker_outcome::kind;
+  // What RabbitMQ cannot be asked for, and quorum queues neither.
+  std::vector<std::string_view> skipped{"DropsDuplicates", "ParksTheWholeKey", "PushesBack"};
+  if (queues == "quorum") skipped.emplace_back("PrefersPriorities");
+  const bool skips = std::ranges::find(skipped, which.name) != skipped.end();
+  EXPECT_EQ(outcome.is, skips ? kind::skipped : kind::passed) << outcome.message;
+}
+
+INSTANTIATE_TEST_SUITE_P(Suite, AmqpBrokerConformance,
+                         testing::Combine(testing::Values("quorum", "classic"),
+                                          testing::ValuesIn(testkit::broker_conformance())),
+                         [](const auto& info) {
+                           return std::get<0>(info.param) + "_" + std::string{std::get<1>(info.param).name};
+                         });
+
+}  // namespace
+}  // namespace weft::messaging
