@@ -1,5 +1,5 @@
-"""Runs the programs of tools/bench/messaging.sh in turns and prints medians: messages a second, CPU of the client for
-each message by its own accounting, and the latency of publishing at half load.
+"""Runs the programs of tools/bench/messaging.sh in turns and prints medians: messages a second, CPU for each message of
+the client by its own accounting and of the server by the kernel's, and the latency of publishing at half load.
 
     messaging.py --url amqp://... --rounds 5 --messages 50000 --amqplib-folder FOLDER name=program...
 """
@@ -20,28 +20,41 @@ WORK = (("publish", 1), ("consume", 50), ("publish", 1), ("consume", 1))
 TARGETS = {("publish", "amqplib"): 1.2, ("publish", "librabbitmq"): 1.5, ("consume", "librabbitmq"): 1.2}
 
 
+def cpu_of_session(session):
+    """Seconds that the processes which the services tool started have used: RabbitMQ is several."""
+    ticks = 0
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        if fields[3] == session:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 class Programs:
     def __init__(self, options):
         self.commands = dict(each.split("=", 1) for each in options.programs)
-        self.url, self.folder = options.url, options.amqplib_folder
+        self.url, self.folder, self.server = options.url, options.amqplib_folder, options.server
 
     def run(self, name, queue_type, mode, count, **more):
         command = shlex.split(self.commands[name])
         # node finds amqplib from its folder; the others do not mind.
         command[0] = os.path.abspath(command[0]) if os.path.exists(command[0]) else command[0]
         options = {"url": self.url, "queue-type": queue_type, "mode": mode, "count": count, "window": 256,
-                   "prefetch": 250, **more}
-        if name != "weft broker":  # which chooses its queue itself
-            options["queue"] = f"weft.bench.{name}.{queue_type}"
-        elif "ack-every" in options:
-            del options["ack-every"]
+                   "prefetch": 250, "queue": f"weft.bench.{name.replace(' ', '-')}.{queue_type}", **more}
         for key, value in options.items():
             command += [f"--{key}", str(value)]
+        before = cpu_of_session(self.server)
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=600, check=False,
                               stdin=subprocess.DEVNULL)
         if done.returncode != 0:
             sys.exit(f"{name} failed: {done.stderr.strip()}\n  {shlex.join(command)}")
-        return json.loads(done.stdout.strip().splitlines()[-1])
+        found = json.loads(done.stdout.strip().splitlines()[-1])
+        found["server_us"] = 1e6 * (cpu_of_session(self.server) - before) / found["count"]
+        return found
 
 
 def measure_rates(programs, rounds, messages):
@@ -71,8 +84,9 @@ def print_rates(programs, found):
             ours = median(found[queue_type, mode, ack_every, OURS], "per_second")
             for name in programs.commands:
                 results = found[queue_type, mode, ack_every, name]
-                rate, cpu = median(results, "per_second"), median(results, "cpu_us")
-                line = f"  {name:12} {rate:8.0f} messages/s  {cpu:6.2f} us of CPU each"
+                rate = median(results, "per_second")
+                line = (f"  {name:12} {rate:8.0f} messages/s  CPU each: {median(results, 'cpu_us'):6.2f} us, "
+                        f"server {median(results, 'server_us'):6.1f} us")
                 if name != OURS:
                     line += f"  weft / {name}: {ours / rate:.2f}"
                     if target := TARGETS.get((mode, name)):
@@ -87,8 +101,6 @@ def print_latencies(programs, found, rounds):
         results = collections.defaultdict(list)
         for _ in range(rounds):
             for name in programs.commands:
-                if name == "weft broker":
-                    continue
                 results[name].append(programs.run(name, queue_type, "publish", 5 * rate, rate=rate))
         print(f"\nlatency of publishing at half load, {queue_type} queue, {rate} messages/s")
         for name, each in results.items():
@@ -101,6 +113,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--messages", type=int, default=50_000)
     parser.add_argument("--amqplib-folder", required=True)
+    parser.add_argument("--server", required=True, help="the process that the services tool began: its session's number")
     parser.add_argument("programs", nargs="+", metavar="name=program")
     options = parser.parse_args()
     programs = Programs(options)

@@ -31,7 +31,8 @@ else
   echo "npm or its registry is not there: without amqplib" >&2
 fi
 python3 tools/bench/messaging.py --url "amqp://weft:weft@127.0.0.1:$WEFT_RABBITMQ_PORT/" --rounds "$rounds" \
-  --messages "$messages" --amqplib-folder "$peers/amqplib" "${programs[@]}"
+  --messages "$messages" --amqplib-folder "$peers/amqplib" --server "$(cut -d ' ' -f 1 "$WEFT_SERVICES/rabbitmq/pid")" \
+  "${programs[@]}"
 for embedded in messaging_memory messaging_sqlite; do
   if [[ -x $build/bench/$embedded ]]; then
     echo "$embedded"
