@@ -38,6 +38,8 @@ struct service_client::impl {
 
   task<result<http::response>> attempt(context ctx, resilience::attempt& a, one_call& call);
   task<result<>> dress(http::request& r, const context& ctx);
+  task<result<http::response>> exchange(context ctx, net::endpoint where, http::request r, answer_content wanted,
+                                        resilience::attempt& a);
 
   loop& home;
   service_client_options options;
@@ -61,6 +63,21 @@ task<result<>> service_client::impl::dress(http::request& r, const context& ctx)
     r.headers.set("Authorization", authorization);
   }
   co_return http::send_timeout(r, ctx, home.now());
+}
+
+task<result<http::response>> service_client::impl::exchange(context ctx, net::endpoint where, http::request r,
+                                                            answer_content wanted, resilience::attempt& a) {
+  const auto peer = where.authority();
+  auto answer = co_await wire.send_to(std::move(ctx), std::move(where), std::move(r));
+  if (!answer || wanted == answer_content::streamed) co_return answer;
+  auto content = co_await answer->content.text(options.content_limit);
+  if (content) co_return answer;
+  auto problem = std::move(content).error().with_operation("reading the answer's content").with_peer(peer);
+  if (answer->content.exceeded_limit()) {
+    a.commit();  // another instance would send as much
+    problem = std::move(problem).with_remedy("raise service_client_options::content_limit, or stream it by send()");
+  }
+  co_return fail(std::move(problem));
 }
 
 task<result<http::response>> service_client::impl::attempt(context ctx, resilience::attempt& a, one_call& call) {
@@ -88,7 +105,7 @@ task<result<http::response>> service_client::impl::attempt(context ctx, resilien
     r.content = std::move(call.prototype.content);  // it goes with the only attempt there is
   }
   const auto began = home.now();
-  auto answer = co_await wire.send_to(ctx, where, std::move(r));
+  auto answer = co_await exchange(ctx, where, std::move(r), wanted.content, a);
   if (!answer && answer.error().unprocessed()) a.not_processed();
   if (answer)
     if (const auto wait = http::retry_after(*answer, home.wall_now())) a.retry_after(*wait);
@@ -112,6 +129,7 @@ service_client::~service_client() = default;
 task<result<>> service_client::ready(context ctx) { return impl_->hosts.ready(std::move(ctx)); }
 const cluster& service_client::instances() const noexcept { return impl_->hosts; }
 const resilience::pipeline<http::response>& service_client::policies() const noexcept { return *impl_->guard; }
+const service_client_options& service_client::options() const noexcept { return impl_->options; }
 http::client_stats service_client::connections() const noexcept { return impl_->wire.stats(); }
 
 task<result<http::response>> service_client::send(context ctx, http::request r, service_call call) {
@@ -149,6 +167,7 @@ task<result<http::response>> service_client::post_json(context ctx, std::string 
                                                        service_call call) {
   http::request r{http::method::post, path, std::move(json)};
   r.headers.add_view("Content-Type", "application/json");
+  call.content = answer_content::whole;
   return send(std::move(ctx), std::move(r), call);
 }
 

@@ -78,6 +78,8 @@ class fleet {
   }
 };
 
+task<result<http::response>> answered(http::response r) { co_return r; }
+
 const resilience::retry three_tries{.max_attempts = 3, .base_delay = 10ms, .jitter = resilience::jitter::none};
 
 TEST(ServiceClient, SendsAlongWhatCallsBetweenServicesCarry) {
@@ -248,13 +250,117 @@ struct post {
 };
 BOOST_DESCRIBE_STRUCT(post, (), (id))
 
-task<result<post>> get_post(service_client& c) {
+task<result<post>> get_post(service_client& c, service_call call = {}) {
   WEFT_CO_TRY_VOID(co_await c.ready({}));
-  co_return co_await c.get<post>({}, "/api/posts/7");
+  co_return co_await c.get<post>({}, "/api/posts/7", call);
 }
 TEST(ServiceClient, DecodesAnswers) {
   fleet f{1};
   const auto got = f.sim.run(f.sim.at("users"), get_post(f.client()));
+  ASSERT_TRUE(got) << got.error().describe();
+  EXPECT_EQ(got->id, 7);
+}
+
+// The beginning of an answer's content, and then nothing for an hour, or the end of the connection.
+class broken_content final : public http::body_source {
+ public:
+  enum class way : std::uint8_t { stalls, breaks_off };
+  broken_content(loop& l, way w) : loop_{l}, way_{w} {}
+  task<result<std::string_view>> next() override {
+    if (!std::exchange(begun_, true)) co_return std::string_view{"{\"id\":"};
+    if (way_ == way::stalls) static_cast<void>(co_await sleep(loop_, {}, 1h));
+    co_return fail(errc::unavailable, "scripted");
+  }
+
+ private:
+  loop& loop_;
+  way way_;
+  bool begun_ = false;
+};
+
+fleet::answer broken(broken_content::way w) {
+  return [w](loop& l, http::request&) {
+    http::response r{http::status::ok};
+    r.content = http::body::stream(std::make_unique<broken_content>(l, w));
+    return answered(std::move(r));
+  };
+}
+
+class ServiceClientContent : public testing::TestWithParam<broken_content::way> {};
+
+TEST_P(ServiceClientContent, ThatDoesNotComeIsTriedElsewhereAndCounts) {
+  fleet f{2};
+  f.answers["posts-1"] = broken(GetParam());
+  auto& c = f.client(resilience::timeout{.after = 2s}, three_tries, resilience::timeout{.after = 200ms});
+  int asked_again = 0;
+  for (int i = 0; i < 10; ++i) {
+    const auto before = f.sim.now();
+    f.seen.clear();
+    resilience::decision_record record;
+    const auto got = f.sim.run(f.sim.at("users"), get_post(c, {.record = &record}));
+    ASSERT_TRUE(got) << got.error().describe();
+    EXPECT_EQ(got->id, 7);
+    EXPECT_LT(f.sim.now() - before, 1s);
+    if (f.seen.size() == 1) continue;
+    ++asked_again;
+    EXPECT_EQ(f.seen[0].instance, "posts-1");
+    EXPECT_EQ(f.seen[1].instance, "posts-2");
+    EXPECT_TRUE(record.has(resilience::reason::retried)) << record.describe();
+  }
+  EXPECT_GE(asked_again, 1);
+  EXPECT_EQ(c.instances().hosts().count().ejected, 1u) << c.instances().describe();
+}
+
+TEST_P(ServiceClientContent, ThatDoesNotComeOpensTheBreaker) {
+  fleet f{1};
+  f.answers["posts-1"] = broken(GetParam());
+  auto& c = f.client(resilience::circuit_breaker{.minimum_throughput = 4, .break_for = 30s},
+                     resilience::timeout{.after = 200ms});
+  for (int i = 0; i < 4; ++i) {
+    const auto got = f.sim.run(f.sim.at("users"), get_post(c));
+    ASSERT_FALSE(got);
+    EXPECT_EQ(got.error().code(),
+              GetParam() == broken_content::way::stalls ? errc::deadline_exceeded : errc::unavailable);
+    EXPECT_TRUE(got.error().describe().contains("reading the answer's content")) << got.error().describe();
+  }
+  const auto refused = f.sim.run(f.sim.at("users"), get_post(c));
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().describe().contains("breaker open")) << refused.error().describe();
+  EXPECT_EQ(f.seen.size(), 4u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, ServiceClientContent,
+                         testing::Values(broken_content::way::stalls, broken_content::way::breaks_off),
+                         [](const auto& way) {
+                           return way.param == broken_content::way::stalls ? "Stalls" : "BreaksOff";
+                         });
+
+TEST(ServiceClient, ContentBeyondItsLimitIsNobodysFault) {
+  fleet f{2};
+  f.options.content_limit = 100;
+  auto& c = f.client(three_tries, resilience::circuit_breaker{.minimum_throughput = 2});
+  for (auto& [name, answer] : f.answers)
+    answer = [](loop&, http::request&) {
+      return answered(http::response::json_text("{\"id\":7,\"text\":\"" + std::string(100, 'x') + "\"}"));
+    };
+  for (int i = 0; i < 4; ++i) {
+    const auto got = f.sim.run(f.sim.at("users"), get_post(c));
+    ASSERT_FALSE(got);
+    EXPECT_EQ(got.error().code(), errc::resource_exhausted) << got.error().describe();
+    EXPECT_TRUE(got.error().remedy().contains("content_limit"));
+  }
+  EXPECT_EQ(f.seen.size(), 4u) << "another instance would send as much";
+  EXPECT_TRUE(f.send({}, {http::method::get, "/x"})) << "streamed, there is no limit";
+}
+
+TEST(ServiceClient, ReadsContentUpToTheLimitItWasGiven) {
+  fleet f{1};
+  f.options.content_limit = 3 << 20;
+  auto& c = f.client(three_tries);
+  f.answers["posts-1"] = [](loop&, http::request&) {
+    return answered(http::response::json_text("{\"id\":7,\"text\":\"" + std::string(2 << 20, 'x') + "\"}"));
+  };
+  const auto got = f.sim.run(f.sim.at("users"), get_post(c));
   ASSERT_TRUE(got) << got.error().describe();
   EXPECT_EQ(got->id, 7);
 }

@@ -15,6 +15,10 @@
 // sent again only if that is right: it is idempotent or carries Idempotency-Key, or certainly was not processed;
 // content that is streamed, or larger than `replay_bytes`, is sent once.
 //
+// get() and post() read an answer's content within the attempt, so that content which stalls or breaks off is tried
+// elsewhere and counts against the instance, as a head that does not come. send() hands content on as it arrives,
+// unless service_call::content asks for all of it.
+//
 // The error of a call that failed tells what happened: "try 1 to 10.0.0.3:80 timed out after 300 ms; ...". A span of
 // the tracer has the same as events, and the metrics count it by reason (resilience/metrics.hpp; the pipeline is the
 // service).
@@ -41,9 +45,17 @@ struct service_client_options {
   std::optional<health_check> check;  // none: the registry's word and outlier detection
   http::client_options http;
   std::size_t replay_bytes = 64 * 1024;  // of content that is kept for another attempt
+  // Of an answer that is read whole: more is errc::resource_exhausted, not tried again, and nobody's fault.
+  std::size_t content_limit = http::body::default_limit;
   http::token_keeper* token = nullptr;
   const observe::tracer* tracer = nullptr;
   observe::registry* metrics = nullptr;
+};
+
+// What of an answer belongs to the attempt, and so to the policies.
+enum class answer_content : std::uint8_t {
+  streamed,  // its head; the caller reads the content as it arrives
+  whole,     // its content too, in bytes at most service_client_options::content_limit
 };
 
 // What a single call wants.
@@ -51,7 +63,8 @@ struct service_call {
   std::string_view key{};     // keeps what belongs together on one instance, with a consistent balancer
   std::string_view subset{};  // by name
   resilience::priority priority = resilience::priority::normal;
-  resilience::decision_record* record = nullptr;  // filled with what happened; must outlive the call
+  answer_content content = answer_content::streamed;  // of send(); get() and post() take it whole
+  resilience::decision_record* record = nullptr;      // filled with what happened; must outlive the call
 };
 
 class service_client {
@@ -82,6 +95,7 @@ class service_client {
   [[nodiscard]] const cluster& instances() const noexcept;
   [[nodiscard]] const resilience::pipeline<http::response>& policies() const noexcept;
   [[nodiscard]] http::client_stats connections() const noexcept;
+  [[nodiscard]] const service_client_options& options() const noexcept;
 
  private:
   service_client(loop& l, registry& where, service_client_options options,
@@ -93,16 +107,17 @@ class service_client {
 
 template <class T>
 task<result<T>> service_client::get(context ctx, std::string path, service_call call) {
+  call.content = answer_content::whole;
   auto answer = co_await send(std::move(ctx), http::request{http::method::get, path}, call);
   if (!answer) co_return fail(std::move(answer).error());
-  co_return co_await answer->template as<T>();
+  co_return co_await answer->template as<T>(options().content_limit);
 }
 
 template <class T, class Content>
 task<result<T>> service_client::post(context ctx, std::string path, const Content& content, service_call call) {
   auto answer = co_await post_json(std::move(ctx), std::move(path), json::encode(content), call);
   if (!answer) co_return fail(std::move(answer).error());
-  co_return co_await answer->template as<T>();
+  co_return co_await answer->template as<T>(options().content_limit);
 }
 
 }  // namespace weft::discovery
