@@ -34,7 +34,7 @@ struct cluster_metrics {
                             .with({service});
   }
   observe::gauge known, healthy, ejected;
-  std::array<observe::counter, 6> by_reason;
+  std::array<observe::counter, pick_reasons> by_reason;
   observe::counter nothing, good_checks, bad_checks, registry_failures;
   observe::counter_family ejections;
 };

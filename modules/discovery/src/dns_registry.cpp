@@ -8,12 +8,14 @@
 //
 // Questions go to the loop's name servers. An answer counts for its records' lowest TTL; then the question is asked
 // again. A name that does not exist is a service without instances. While no server answers, next() fails and whoever
-// watches goes on with the last answer; the pause between attempts doubles from 1 s to 30 s. Of SRV records only those
-// of the first priority count; their targets stay names, which are resolved when they are called (RFC 2782).
+// watches goes on with the last answer; the pause between attempts doubles from 1 s to 30 s. SRV records keep their
+// priority (host_set.hpp says what comes of it); their targets stay names, which are resolved when they are called
+// (RFC 2782).
 #include <weft/discovery/registry.hpp>
 #include <weft/runtime/sleep.hpp>
 
 #include <algorithm>
+#include <utility>
 
 #include "registry_url.hpp"
 
@@ -50,21 +52,22 @@ task<result<std::vector<dns_record>>> records(loop& l, context ctx, std::string 
   co_return found;
 }
 
-dns_answer from_srv(const std::vector<dns_record>& found, const std::string& service) {
+dns_answer from_srv(std::vector<dns_record> found, const std::string& service) {
   dns_answer a;
-  std::uint16_t first = 0xffff;
-  for (const auto& r : found) first = std::min(first, r.priority);
+  // A place that is there twice keeps the first.
+  std::ranges::sort(found, {}, [](const dns_record& r) { return std::pair{r.priority, r.weight}; });
   std::vector<instance> all;
   for (const auto& r : found) {
     a.ttl = std::min<duration>(a.ttl, r.ttl);
     // "." says that the service is decidedly not available.
-    if (r.priority != first || r.target.empty() || r.target == ".") continue;
+    if (r.target.empty() || r.target == ".") continue;
     instance i;
     i.service = service;
     i.where = {.host = r.target, .port = r.port};
     i.id = i.where.authority();
     // Weight 0 means a very small chance.
     i.weight = std::max<std::uint32_t>(r.weight, 1);
+    i.priority = r.priority;
     all.push_back(std::move(i));
   }
   a.found = make_snapshot(std::move(all));
@@ -86,10 +89,9 @@ void add_addresses(dns_answer& a, std::vector<instance>& all, const std::vector<
 task<result<dns_answer>> ask(loop& l, context ctx, dns_options o, std::string service) {
   const auto name = name_of(o, service);
   if (o.kind != question_kind::address) {
-    WEFT_CO_TRY(
-        const auto found,
-        co_await records(l, ctx, "_" + service + "._tcp" + (o.domain.empty() ? "" : "." + o.domain), dns_type::srv));
-    if (!found.empty() || o.kind == question_kind::srv) co_return from_srv(found, service);
+    WEFT_CO_TRY(auto found, co_await records(l, ctx, "_" + service + "._tcp" + (o.domain.empty() ? "" : "." + o.domain),
+                                             dns_type::srv));
+    if (!found.empty() || o.kind == question_kind::srv) co_return from_srv(std::move(found), service);
   }
   dns_answer a;
   std::vector<instance> all;

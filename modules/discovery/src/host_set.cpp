@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 namespace weft::discovery {
 
@@ -17,6 +18,8 @@ std::string_view to_string(pick_reason r) noexcept {
       return "subset_fallback";
     case pick_reason::panic:
       return "panic";
+    case pick_reason::standby:
+      return "standby";
     case pick_reason::all_tried:
       return "all_tried";
   }
@@ -91,14 +94,21 @@ void picked::end(const resilience::outcome_view& outcome, steady_time now, durat
 
 // --- host_set ---
 
-// The hosts of a subset, split by zone where that matters.
+// The hosts of one priority, split by zone where that matters.
+struct host_set::tier {
+  std::uint16_t priority = 0;
+  std::unique_ptr<balancer> near, far;  // far: all of them when zones do not matter, or in panic
+  double near_share = 0;
+  std::size_t healthy = 0;
+  bool zoned = false, panic = false;
+};
+
+// The hosts of a subset, by priority.
 struct host_set::group {
   const subset* which = nullptr;  // null: all hosts
   std::uint64_t version = 0;
-  std::unique_ptr<balancer> near, far;  // far: all of them when zones do not matter, or in panic
-  double near_share = 0;
+  std::vector<std::unique_ptr<tier>> tiers;  // the lowest priority first
   std::size_t members = 0, healthy = 0;
-  bool zoned = false, panic = false;
 
   [[nodiscard]] bool has(const host& h) const {
     return which == nullptr || std::ranges::all_of(which->labels, [&](const auto& label) {
@@ -128,10 +138,6 @@ host_set::host_set(std::string service, host_set_options options, rng& random)
   for (const auto& s : options_.subsets) {
     groups_.push_back(std::make_unique<group>());
     groups_.back()->which = &s;
-  }
-  for (const auto& g : groups_) {
-    g->near = make_balancer(options_.balance, random_);
-    g->far = make_balancer(options_.balance, random_);
   }
 }
 
@@ -217,28 +223,72 @@ host_set::group* host_set::find_group(std::string_view name) {
   return nullptr;
 }
 
-void host_set::rebuild(group& g, steady_time now) {
-  std::vector<host_ptr> members, near, far;
-  double near_weight = 0, near_healthy = 0;
-  g.healthy = 0;
+// Priorities beyond these share the last tier: each costs balancers, and DNS may name any number.
+constexpr std::size_t most_tiers = 8;
+
+// A balancer keeps what it knows while its priority is there.
+void host_set::sort_into_tiers(group& g) {
+  std::vector<std::uint16_t> priorities;
+  g.members = g.healthy = 0;
   for (const auto& h : hosts_) {
     if (h->draining() || !g.has(*h)) continue;
-    members.push_back(h);
+    ++g.members;
+    g.healthy += h->healthy();
+    if (std::ranges::find(priorities, h->info.priority) == priorities.end()) priorities.push_back(h->info.priority);
+  }
+  std::ranges::sort(priorities);
+  if (priorities.size() > most_tiers) priorities.resize(most_tiers);
+  auto before = std::exchange(g.tiers, {});
+  for (const auto priority : priorities) {
+    const auto old = std::ranges::find_if(before, [&](const auto& t) { return t && t->priority == priority; });
+    if (old != before.end()) {
+      g.tiers.push_back(std::move(*old));
+      continue;
+    }
+    auto t = std::make_unique<tier>();
+    t->priority = priority;
+    t->near = make_balancer(options_.balance, random_);
+    t->far = make_balancer(options_.balance, random_);
+    g.tiers.push_back(std::move(t));
+  }
+}
+
+void host_set::fill(tier& t, bool healthy_elsewhere, const std::vector<host_ptr>& members, steady_time now) {
+  std::vector<host_ptr> near, far;
+  double near_weight = 0, near_healthy = 0;
+  for (const auto& h : members) {
     const auto is_near = !options_.local_zone.empty() && h->info.zone == options_.local_zone;
     if (is_near) near_weight += h->info.weight;
     if (!h->healthy()) continue;
-    ++g.healthy;
     if (is_near) near_healthy += h->info.weight;
     (is_near ? near : far).push_back(h);
   }
-  g.members = members.size();
-  g.panic = static_cast<double>(g.healthy) * 100 < options_.panic_threshold_percent * static_cast<double>(g.members);
-  g.zoned = !g.panic && near_healthy > 0;
-  g.near_share = !g.zoned      ? 0
+  t.healthy = near.size() + far.size();
+  t.panic = !healthy_elsewhere && static_cast<double>(t.healthy) * 100 <
+                                      options_.panic_threshold_percent * static_cast<double>(members.size());
+  t.zoned = !t.panic && near_healthy > 0;
+  t.near_share = !t.zoned      ? 0
                  : far.empty() ? 1
                                : std::min(1.0, options_.zone_overprovisioning * near_healthy / near_weight);
-  g.near->assign(g.zoned ? near : std::vector<host_ptr>{}, now);
-  g.far->assign(g.panic ? members : far, now);
+  t.near->assign(t.zoned ? near : std::vector<host_ptr>{}, now);
+  t.far->assign(t.panic ? members : far, now);
+}
+
+void host_set::rebuild(group& g, steady_time now) {
+  sort_into_tiers(g);
+  for (std::size_t i = 0; i < g.tiers.size(); ++i) {
+    auto& t = *g.tiers[i];
+    const bool last = i + 1 == g.tiers.size();
+    std::vector<host_ptr> members;
+    std::size_t healthy = 0;
+    for (const auto& h : hosts_) {
+      if (h->draining() || !g.has(*h)) continue;
+      if (last ? h->info.priority < t.priority : h->info.priority != t.priority) continue;
+      members.push_back(h);
+      healthy += h->healthy();
+    }
+    fill(t, healthy < g.healthy, members, now);
+  }
   g.version = version_;
 }
 
@@ -256,25 +306,46 @@ result<picked> host_set::pick(const pick_request& request, steady_time now) {
     if (g->version != version_) rebuild(*g, now);
     reason = pick_reason::subset_fallback;
   }
-  if (g->panic) reason = pick_reason::panic;
-
-  const pick_context context{.now = now, .key = request.key, .tried = request.tried};
-  if (g->zoned) {
-    // The same key goes the same way.
-    const auto toss = request.key ? static_cast<double>(mix(~*request.key) >> 11) * 0x1p-53 : random_.uniform();
-    const auto stay = toss < g->near_share;
-    if (auto* h = (stay ? g->near : g->far)->pick(context))
-      return make_picked(h, stay ? pick_reason::zone_local : pick_reason::zone_spill);
-    if (auto* h = (stay ? g->far : g->near)->pick(context))
-      return make_picked(h, stay ? pick_reason::zone_spill : pick_reason::zone_local);
-  } else if (auto* h = g->far->pick(context)) {
-    return make_picked(h, reason);
+  const bool fell_back = reason == pick_reason::subset_fallback;
+  if (auto chosen = pick_of(*g, request, now)) {
+    if (fell_back && chosen->reason_ == pick_reason::balanced) chosen->reason_ = reason;
+    return *std::move(chosen);
   }
   if (request.tried.empty()) return nothing_to_pick(*g);
-  const pick_context again{.now = now, .key = request.key};
-  for (auto* b : {g->near.get(), g->far.get()})
-    if (auto* h = b->pick(again)) return make_picked(h, pick_reason::all_tried);
+  auto again = request;
+  again.tried = {};
+  if (auto chosen = pick_of(*g, again, now)) {
+    chosen->reason_ = pick_reason::all_tried;
+    return *std::move(chosen);
+  }
   return nothing_to_pick(*g);
+}
+
+std::optional<picked> host_set::pick_of(const group& g, const pick_request& request, steady_time now) {
+  const pick_context context{.now = now, .key = request.key, .tried = request.tried};
+  for (const auto& t : g.tiers) {
+    if (t->healthy == 0 && g.healthy > 0) continue;
+    auto chosen = pick_in(*t, context, request);
+    if (!chosen) continue;
+    if (t != g.tiers.front()) chosen->reason_ = pick_reason::standby;
+    return chosen;
+  }
+  return std::nullopt;
+}
+
+std::optional<picked> host_set::pick_in(const tier& t, const pick_context& context, const pick_request& request) {
+  if (!t.zoned) {
+    if (auto* h = t.far->pick(context)) return make_picked(h, t.panic ? pick_reason::panic : pick_reason::balanced);
+    return std::nullopt;
+  }
+  // The same key goes the same way.
+  const auto toss = request.key ? static_cast<double>(mix(~*request.key) >> 11) * 0x1p-53 : random_.uniform();
+  const auto stay = toss < t.near_share;
+  if (auto* h = (stay ? t.near : t.far)->pick(context))
+    return make_picked(h, stay ? pick_reason::zone_local : pick_reason::zone_spill);
+  if (auto* h = (stay ? t.far : t.near)->pick(context))
+    return make_picked(h, stay ? pick_reason::zone_spill : pick_reason::zone_local);
+  return std::nullopt;
 }
 
 host_counts host_set::count() const noexcept {

@@ -79,15 +79,40 @@ TEST_F(DnsRegistry, TheTimeToLiveIsBounded) {
   EXPECT_LT(sim_.now() - asked, 31s);
 }
 
-TEST_F(DnsRegistry, ServiceRecordsOfTheFirstPriorityWithTheirWeights) {
-  sim_.set_dns("_posts._tcp.svc.test",
-               {srv("p1.svc.test", 8081, 10, 75), srv("p2.svc.test", 8082, 10, 0), srv("p3.svc.test", 8083, 20, 1)});
+TEST_F(DnsRegistry, ServiceRecordsWithTheirPrioritiesAndWeights) {
+  sim_.set_dns("_posts._tcp.svc.test", {srv("p3.svc.test", 8083, 20, 1), srv("p1.svc.test", 8081, 10, 75),
+                                        srv("p2.svc.test", 8082, 10, 0), srv("p1.svc.test", 8081, 30, 5)});
   const auto w = open("dns:///?domain=svc.test")->watch("posts");
   const auto found = next(*w).value().instances;
-  ASSERT_EQ(found.size(), 2u);
+  ASSERT_EQ(found.size(), 3u);
   EXPECT_EQ(found[0].where.to_string(), "tcp://p1.svc.test:8081");
   EXPECT_EQ(found[0].weight, 75u);
+  EXPECT_EQ(found[0].priority, 10u);
   EXPECT_EQ(found[1].weight, 1u);
+  EXPECT_EQ(found[1].priority, 10u);
+  EXPECT_EQ(found[2].priority, 20u);
+}
+
+TEST_F(DnsRegistry, TheNextPriorityTakesOverWhenNoneOfTheFirstIsHealthy) {
+  sim_.set_dns("_posts._tcp.svc.test", {srv("10.9.0.1", 80, 10, 1, 1h), srv("10.9.0.2", 80, 20, 1, 1h)});
+  auto& l = host_.loop();
+  cluster posts{l,
+                open("dns:///?domain=svc.test")->watch("posts"),
+                {.service = "posts", .hosts = {.outlier = outlier_options{.max_ejection_percent = 50}}}};
+  sim_.run_for(1s);
+  const auto call = [&](bool good) {
+    auto p = posts.pick();
+    if (!p) return p.error().describe();
+    auto id = p->target().id;
+    p->end(good ? resilience::outcome_view{}
+                : resilience::outcome_view{.verdict = resilience::verdict::failure, .code = errc::unavailable},
+           l.now(), 5ms);
+    return id;
+  };
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(call(false), "10.9.0.1:80");
+  EXPECT_EQ(call(true), "10.9.0.2:80");
+  sim_.run_for(1min);  // until the first is no longer ejected
+  EXPECT_EQ(call(true), "10.9.0.1:80");
 }
 
 TEST_F(DnsRegistry, ANameThatDoesNotExistHasNoInstances) {

@@ -10,6 +10,9 @@
 //
 // A host is picked when it is healthy: usable in the registry, good at its checks, not ejected, not draining. When too
 // few are, the trouble may be ours, and all that do not drain share the calls (panic). One loop.
+//
+// Of instances with different priorities those of the lowest take the calls, as long as one of them is healthy and was
+// not tried by this call; then those of the next. While a later priority has a healthy instance there is no panic.
 #include <weft/discovery/balancer.hpp>
 
 #include <functional>
@@ -66,8 +69,10 @@ enum class pick_reason : std::uint8_t {
   zone_spill,       // another zone, since the own cannot carry all
   subset_fallback,  // the subset has no host
   panic,            // too few are healthy to trust the signs
+  standby,          // of a later priority, since those before have no healthy instance, or this call has tried them
   all_tried,        // every host was tried before
 };
+inline constexpr std::size_t pick_reasons = static_cast<std::size_t>(pick_reason::all_tried) + 1;
 [[nodiscard]] std::string_view to_string(pick_reason r) noexcept;
 
 class host_set;
@@ -145,11 +150,16 @@ class host_set {
 
  private:
   friend class picked;
+  struct tier;
   struct group;
   void ended(host& h, call_result outcome, duration latency, steady_time now);
   void tell(host_event::kind what, const host& h, std::string_view why = {}, std::optional<ejection_cause> cause = {});
   [[nodiscard]] group* find_group(std::string_view subset);
   void rebuild(group& g, steady_time now);
+  void sort_into_tiers(group& g);
+  void fill(tier& t, bool healthy_elsewhere, const std::vector<host_ptr>& members, steady_time now);
+  [[nodiscard]] std::optional<picked> pick_of(const group& g, const pick_request& request, steady_time now);
+  [[nodiscard]] std::optional<picked> pick_in(const tier& t, const pick_context& context, const pick_request& request);
   [[nodiscard]] picked make_picked(host* h, pick_reason reason);
   [[nodiscard]] std::unexpected<error> nothing_to_pick(const group& g) const;
 

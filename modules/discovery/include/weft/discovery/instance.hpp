@@ -34,7 +34,9 @@ struct instance {
   net::endpoint where;       // a name or a literal address, and a port
   std::string zone;          // empty: not known
   std::uint32_t weight = 1;  // the share of calls relative to the others; 0: none
-  label_map labels;          // "version" -> "2"; a tag without a value maps to ""
+  // The lowest that has a healthy instance takes the calls; the others stand by (RFC 2782).
+  std::uint16_t priority = 0;
+  label_map labels;  // "version" -> "2"; a tag without a value maps to ""
   health_state state = health_state::unknown;
 
   friend bool operator==(const instance&, const instance&) = default;
