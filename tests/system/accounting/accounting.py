@@ -175,7 +175,8 @@ class Sqlite:
 
 
 def run_faults(world, options, draw):
-    """Until the programs are done. A fault of each kind comes before the second of any, and messages between two."""
+    """Until the programs are done. A fault of each kind comes before the second of any, and messages between two:
+    what starts again with a long queue to read must come to its work."""
     counts, deck, began, told = collections.Counter(), [], time.monotonic(), 0
     next_fault, effects_then, step = began, 0, min(2_000, options.messages // 32)
     while not all([each.done() for each in world.programs]):
@@ -186,7 +187,7 @@ def run_faults(world, options, draw):
             print(f"{now - began:6.0f} s  {progress(world)}", flush=True)
             told = now
         effects = world.programs[-1].effects
-        moved = effects >= effects_then + step or (effects > 0 and now > next_fault + 10)
+        moved = effects >= effects_then + step or (effects > 0 and now > next_fault + 60)
         # Towards the end the last messages pass undisturbed.
         if now >= next_fault and moved and effects < options.messages * 0.95:
             effects_then = effects
