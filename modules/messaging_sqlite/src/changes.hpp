@@ -64,6 +64,7 @@ struct published_message {
   message_ptr what;
   std::size_t bytes = 0;
   std::uint64_t record = 0;  // zero: no durable group takes it
+  bool duplicate = false;    // its id is remembered: it is taken, and goes nowhere
   std::optional<wall_time> due, expires;
   group_queue::arrival at;
   group_hub::takers takers;

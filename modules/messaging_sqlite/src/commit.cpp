@@ -49,8 +49,10 @@ result<> write_batch(sqlite_store& store, const commit_batch& batch) {
   std::vector<const published_message*> published;
   for (const auto& p : batch.publishes)
     for (const auto& m : p->messages)
-      if (m.record != 0) published.push_back(&m);
-  return store.write(batch.changes, published, batch.offset);
+      if (m.record != 0 && !m.duplicate) published.push_back(&m);
+  return store.write(
+      {.changes = batch.changes, .published = std::move(published), .ids = batch.ids, .forget = batch.forget},
+      batch.offset);
 }
 
 }  // namespace
@@ -81,7 +83,23 @@ std::shared_ptr<commit_batch> sqlite_hub::state::cut_batch(loop& l) {
   }
   batch->last_change = publishes.empty() ? told_changes : publishes.front()->number - 1;
   anything = !publishes.empty();
+  if (ids.on()) find_duplicates(*batch);
   return batch;
+}
+
+// By now it is known what became of the commits before, and so which ids are taken.
+void sqlite_hub::state::find_duplicates(commit_batch& batch) {
+  const auto now = batch.offset.wall;
+  batch.forget = ids.forget(now);
+  std::unordered_set<std::string_view> of_this_commit;
+  for (const auto& p : batch.publishes)
+    for (auto& m : p->messages) {
+      const auto& id = m.what->id;
+      if (m.record == 0 || id.empty()) continue;
+      m.duplicate = ids.contains(id) || !of_this_commit.insert(id).second;
+      if (!m.duplicate) batch.ids.push_back({.row = ids.next_row(), .id = id, .at = now});
+      counted.duplicates += m.duplicate ? 1 : 0;
+    }
 }
 
 void sqlite_hub::state::start_commit(loop& l) {
@@ -111,6 +129,7 @@ void sqlite_hub::state::end_commit(commit_batch& batch, loop* l) {
     const guard locked{groups.lock};
     if (batch.outcome) {
       safe_changes = batch.last_change;
+      for (auto& each : batch.ids) ids.add(std::move(each));
       ++counted.commits;
       commits_.add();
     } else {  // the changes are tried again with the next commit: they have happened

@@ -28,13 +28,16 @@ result<> sqlite_broker_options::validate() const {
   if (checkpoint_pages < 1) return fail(errc::invalid_argument, "checkpoint_pages: at least 1");
   if (max_message_bytes > 256UL * 1024 * 1024)
     return fail(errc::invalid_argument, "max_message_bytes: at most 256 MiB");
+  WEFT_TRY_VOID(positive(max_remembered_ids, "max_remembered_ids"));
+  if (remember_ids < duration::zero()) return fail(errc::invalid_argument, "remember_ids: negative");
   if (publish_wait < duration::zero()) return fail(errc::invalid_argument, "publish_wait: negative");
   return {};
 }
 
 sqlite_hub::state::state(sqlite_broker_options o)
     : groups{{.queue = {o.max_messages, o.max_bytes, o.max_dead_letters}, .max_groups = o.max_groups}, this},
-      options{std::move(o)} {
+      options{std::move(o)},
+      ids{options.remember_ids, options.max_remembered_ids} {
   if (options.metrics != nullptr) add_metrics();
 }
 sqlite_hub::state::~state() = default;
@@ -142,6 +145,10 @@ sqlite_hub::state::admission sqlite_hub::state::admit(const pending_publish_ptr&
 void sqlite_hub::state::enter(const pending_publish& p, const loop* l) {
   for (const auto& m : p.messages) {
     std::uint32_t keepers = 0;
+    if (m.duplicate) {
+      for (const auto& g : *m.takers) g->queue->release_reserved(1, m.bytes);
+      continue;
+    }
     for (const auto& g : *m.takers) keepers += g->journal && !g->removed ? 1 : 0;
     if (keepers > 1) shared.emplace(m.record, keepers);
     if (keepers == 0 && m.record != 0) tell(erase_message{m.record});

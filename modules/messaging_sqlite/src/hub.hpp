@@ -37,6 +37,8 @@ struct commit_batch {
   std::vector<change> changes;
   std::vector<pending_publish_ptr> publishes;
   std::uint64_t last_change = 0;
+  std::vector<remembered_id> ids;  // new ones
+  std::uint64_t forget = 0;        // old ones, up to this row
   clock_offset offset;
   result<> outcome = fail(errc::unavailable, "the loop has ended");
 };
@@ -87,11 +89,14 @@ struct sqlite_hub::state final : hub_record, std::enable_shared_from_this<sqlite
   std::atomic<bool> anything{false};                 // to write
   std::atomic<bool> busy{false};                     // a commit runs, or has been asked for
   figures counted;
+  id_memory ids;
 
  private:
   [[nodiscard]] std::shared_ptr<commit_batch> cut_batch(loop& l);
+  void find_duplicates(commit_batch& batch);
   result<> load_groups();
   result<> load_letters();
+  result<> load_ids();
   result<> load_messages(clock_offset now);
   void restore(const stored_message& m, clock_offset now);
   void enter(const pending_publish& p, const loop* l);

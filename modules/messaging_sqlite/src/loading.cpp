@@ -20,7 +20,17 @@ result<> sqlite_hub::state::load(loop& clock, clock_offset now) {
   WEFT_TRY(store, sqlite_store::open(clock, file_options(options)));
   WEFT_TRY_VOID(load_groups());
   WEFT_TRY_VOID(load_letters());
+  if (ids.on()) WEFT_TRY_VOID(load_ids());
   return load_messages(now);
+}
+
+result<> sqlite_hub::state::load_ids() {
+  for (std::uint64_t after = 0;;) {
+    WEFT_TRY(auto stored, store->ids(after));
+    if (stored.empty()) return {};
+    after = stored.back().row;
+    for (auto& each : stored) ids.add(std::move(each));
+  }
 }
 
 result<> sqlite_hub::state::load_groups() {
@@ -111,6 +121,7 @@ result<> sqlite_hub::state::start_again(loop& clock, blocking_disk* disk, clock_
   safe_changes = told_changes;
   shared.clear();
   by_id_.clear();
+  ids.clear();
   ++groups.epoch;
   for (const auto& [name, g] : groups.groups)
     g->queue = std::make_unique<group_queue>(g->name, g->order, groups.limits.queue, groups.epoch, g->journal.get());
@@ -118,8 +129,7 @@ result<> sqlite_hub::state::start_again(loop& clock, blocking_disk* disk, clock_
   if (disk != nullptr) options.disk = disk;
   WEFT_TRY_VOID(load(clock, now));
   for (const auto& [name, g] : groups.groups) {
-    if (g->journal && !by_id_.contains(g->id))
-      patterns_changed(*g);  // its definition was not committed
+    if (g->journal && !by_id_.contains(g->id)) patterns_changed(*g);  // its definition was not committed
     for (const auto& c : g->idle) group_hub::wake(c, nullptr);
     g->idle.clear();
   }

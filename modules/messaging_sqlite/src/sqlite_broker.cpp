@@ -9,12 +9,14 @@ using guard = group_hub::guard;
 namespace {
 
 broker_features features_of(const sqlite_broker_options& options) {
-  return {.broker = "sqlite",
-          .set = {feature::ordering_per_key, feature::ordered_retry, feature::delay, feature::durable,
-                  feature::durable_attempts, feature::dead_letter, feature::sequenced_dead_letter,
-                  feature::dead_letter_admin, feature::priorities, feature::expiry, feature::mandatory,
-                  feature::ephemeral, feature::topic_patterns, feature::transactions},
-          .max_message_bytes = options.max_message_bytes};
+  broker_features f{.broker = "sqlite",
+                    .set = {feature::ordering_per_key, feature::ordered_retry, feature::delay, feature::durable,
+                            feature::durable_attempts, feature::dead_letter, feature::sequenced_dead_letter,
+                            feature::dead_letter_admin, feature::priorities, feature::expiry, feature::mandatory,
+                            feature::ephemeral, feature::topic_patterns, feature::transactions},
+                    .max_message_bytes = options.max_message_bytes};
+  if (options.remember_ids > duration::zero()) f.set |= {feature::deduplication};
+  return f;
 }
 
 result<> check_outgoing(const outgoing& what, const sqlite_broker_options& options) {

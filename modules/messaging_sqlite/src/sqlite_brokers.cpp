@@ -25,6 +25,7 @@ result<> read_parameter(sqlite_broker_options& options, std::string_view name, s
                                      {"max_dead_letters", &sqlite_broker_options::max_dead_letters},
                                      {"max_groups", &sqlite_broker_options::max_groups},
                                      {"max_message_bytes", &sqlite_broker_options::max_message_bytes},
+                                     {"max_remembered_ids", &sqlite_broker_options::max_remembered_ids},
                                      {"commit_messages", &sqlite_broker_options::commit_messages},
                                      {"commit_bytes", &sqlite_broker_options::commit_bytes}};
   const auto* at = std::ranges::find(fields, name, &field::name);

@@ -25,6 +25,7 @@ constexpr const char* tables[] = {
     "CREATE TABLE dead_letters (row INTEGER PRIMARY KEY, taker INTEGER NOT NULL, number INTEGER NOT NULL,"
     " at INTEGER NOT NULL, attempts INTEGER NOT NULL, scope INTEGER NOT NULL, reason TEXT NOT NULL,"
     " failures TEXT NOT NULL, message BLOB NOT NULL, UNIQUE (taker, number))",
+    "CREATE TABLE published_ids (row INTEGER PRIMARY KEY, id TEXT NOT NULL, at INTEGER NOT NULL)",
     "INSERT INTO weft_broker VALUES (1)",
 };
 
@@ -176,6 +177,23 @@ result<std::vector<stored_letter>> sqlite_store::read_letters(std::uint64_t afte
       auto letter = read_letter(r);
       if (!letter) return damaged(letter.error(), "a dead letter");
       list.push_back(*std::move(letter));
+    }
+    return {};
+  }));
+  return list;
+}
+
+result<std::vector<remembered_id>> sqlite_store::ids(std::uint64_t after) {
+  std::vector<remembered_id> list;
+  WEFT_TRY_VOID(file_->read([&](sqlite_session& s) -> result<> {
+    WEFT_TRY(const auto found, s.run("SELECT row, id, at FROM published_ids WHERE row > $1 ORDER BY row LIMIT $2",
+                                     {static_cast<std::int64_t>(after), page}));
+    for (const auto& r : found) {
+      auto& each = list.emplace_back();
+      WEFT_TRY(each.row, r.get<std::uint64_t>(0));
+      WEFT_TRY(each.id, r.get<std::string>(1));
+      WEFT_TRY(const auto at, r.get<std::int64_t>(2));
+      each.at = at_time(at);
     }
     return {};
   }));

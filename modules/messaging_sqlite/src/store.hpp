@@ -5,11 +5,14 @@
 //     progress       what a group has made of a message, where that is not nothing
 //     dead_letters   with a copy of the message
 //     groups         durable ones
+//     published_ids  those that are remembered, the oldest first
 #include <weft/storage/sqlite_file.hpp>
 
+#include <span>
 #include <unordered_set>
 
 #include "changes.hpp"
+#include "id_memory.hpp"
 
 namespace weft::messaging {
 
@@ -58,13 +61,19 @@ class sqlite_store {
   static result<std::unique_ptr<sqlite_store>> open(loop& clock, const storage::sqlite_options& options);
 
   // In one commit, all or nothing. The changes first, in their order. `offset` makes wall time of the loop's.
-  result<> write(const std::vector<change>& changes, const std::vector<const published_message*>& published,
-                 clock_offset offset);
+  struct work {
+    const std::vector<change>& changes;
+    std::vector<const published_message*> published;
+    std::span<const remembered_id> ids;
+    std::uint64_t forget = 0;  // ids up to this row
+  };
+  result<> write(const work& w, clock_offset offset);
 
   [[nodiscard]] result<std::vector<stored_group>> groups();
   // A page, with numbers above `after`, in their order; empty at the end.
   [[nodiscard]] result<std::vector<stored_letter>> letters(std::uint64_t after);
   [[nodiscard]] result<std::vector<stored_message>> messages(std::uint64_t after);
+  [[nodiscard]] result<std::vector<remembered_id>> ids(std::uint64_t after);
 
  private:
   explicit sqlite_store(std::unique_ptr<storage::sqlite_file> file) : file_{std::move(file)} {}

@@ -23,13 +23,17 @@ class commit_writer {
   commit_writer(sqlite_session& s, const std::unordered_set<std::uint64_t>& noted, clock_offset offset)
       : session_{s}, noted_{noted}, offset_{offset} {}
 
-  result<> run(const std::vector<change>& changes, const std::vector<const published_message*>& published) {
+  result<> run(const sqlite_store::work& w) {
     // Whatever is over by the end of this commit needs no note that it has begun.
-    for (const auto& c : changes)
+    for (const auto& c : w.changes)
       if (const auto* e = std::get_if<erase_message>(&c)) erased_.push_back(e->record);
     std::ranges::sort(erased_);
-    for (const auto& c : changes) WEFT_TRY_VOID(std::visit([&](const auto& each) { return write(each); }, c));
-    for (const auto* p : published) WEFT_TRY_VOID(insert(p->record, takers_of(*p), p->due, p->expires, *p->what));
+    for (const auto& c : w.changes) WEFT_TRY_VOID(std::visit([&](const auto& each) { return write(each); }, c));
+    for (const auto* p : w.published) WEFT_TRY_VOID(insert(p->record, takers_of(*p), p->due, p->expires, *p->what));
+    for (const auto& each : w.ids)
+      WEFT_TRY_VOID(run("INSERT INTO published_ids VALUES ($1, $2, $3)",
+                        {number(each.row), each.id, std::int64_t{each.at.time_since_epoch().count()}}));
+    if (w.forget != 0) WEFT_TRY_VOID(run("DELETE FROM published_ids WHERE row <= $1", {number(w.forget)}));
     return erase_all();
   }
   [[nodiscard]] const std::vector<std::uint64_t>& erased() const noexcept { return erased_; }
@@ -126,14 +130,13 @@ class commit_writer {
 
 }  // namespace
 
-result<> sqlite_store::write(const std::vector<change>& changes, const std::vector<const published_message*>& published,
-                             clock_offset offset) {
+result<> sqlite_store::write(const work& w, clock_offset offset) {
   std::vector<std::uint64_t> erased, now_noted;
   WEFT_TRY_VOID(file_->transact([&](sqlite_session& s) -> result<> {
-    commit_writer w{s, noted_, offset};
-    WEFT_TRY_VOID(w.run(changes, published));
-    erased = w.erased();
-    now_noted = w.now_noted();
+    commit_writer writer{s, noted_, offset};
+    WEFT_TRY_VOID(writer.run(w));
+    erased = writer.erased();
+    now_noted = writer.now_noted();
     return {};
   }));
   noted_.insert(now_noted.begin(), now_noted.end());

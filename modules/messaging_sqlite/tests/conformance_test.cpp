@@ -12,6 +12,11 @@ namespace {
 
 constexpr std::size_t bound_of_tests = 2000;
 
+sqlite_broker_options options_for(std::string path, blocking_disk* disk) {
+  return {
+      .path = std::move(path), .disk = disk, .max_messages = bound_of_tests, .remember_ids = std::chrono::minutes{5}};
+}
+
 class on_a_file final : public testkit::broker_under_test {
  public:
   void run(const std::function<task<void>(loop&)>& body) override {
@@ -21,7 +26,7 @@ class on_a_file final : public testkit::broker_under_test {
   }
   task<result<std::unique_ptr<broker>>> open(loop& l) override {
     if (!hub_) {
-      WEFT_CO_TRY(hub_, co_await open_sqlite_hub(l, {.path = folder_.file(), .max_messages = bound_of_tests}));
+      WEFT_CO_TRY(hub_, co_await open_sqlite_hub(l, options_for(folder_.file(), nullptr)));
     }
     co_return std::make_unique<sqlite_broker>(l, hub_);
   }
@@ -50,9 +55,7 @@ class on_a_simulated_disk final : public testkit::broker_under_test {
   }
   task<result<std::unique_ptr<broker>>> open(loop& l) override {
     if (!hub_) {
-      WEFT_CO_TRY(hub_,
-                  co_await open_sqlite_hub(
-                      l, {.path = "broker.db", .disk = &storage_->blocking_disk(), .max_messages = bound_of_tests}));
+      WEFT_CO_TRY(hub_, co_await open_sqlite_hub(l, options_for("broker.db", &storage_->blocking_disk())));
     }
     co_return std::make_unique<sqlite_broker>(l, hub_);
   }
@@ -76,9 +79,7 @@ template <class Target>
 void expect_conforms(const testkit::broker_case& which) {
   Target broker;
   const auto outcome = testkit::run_case(broker, which);
-  using kind = testkit::broker_outcome::kind;
-  const bool skips = which.name == "DropsDuplicates";  // it keeps every duplicate
-  EXPECT_EQ(outcome.is, skips ? kind::skipped : kind::passed) << outcome.message;
+  EXPECT_EQ(outcome.is, testkit::broker_outcome::kind::passed) << outcome.message;
 }
 
 class SqliteBrokerConformance : public testing::TestWithParam<testkit::broker_case> {};

@@ -48,6 +48,10 @@ struct sqlite_broker_options {
   std::size_t max_message_bytes = 16 * 1024 * 1024;
   // How long publish() waits for room, if its context lasts as long.
   duration publish_wait = std::chrono::seconds{10};
+  // A message whose id was published within this time is taken, and goes nowhere: feature deduplication. Of messages
+  // that have an id and that a durable group takes. Costs a row for each. Zero: every message counts.
+  duration remember_ids{};
+  std::size_t max_remembered_ids = 1'000'000;  // beyond, the oldest are forgotten early
   std::size_t commit_messages = 1024;          // published in one commit, but for a call that has more by itself
   std::size_t commit_bytes = 8 * 1024 * 1024;  // of them
   int checkpoint_pages = 1000;                 // as in storage::sqlite_options
@@ -68,7 +72,7 @@ class sqlite_hub {
 
   struct figures {
     std::uint64_t commits = 0, published = 0;  // messages, in them
-    std::uint64_t failed_commits = 0;
+    std::uint64_t failed_commits = 0, duplicates = 0;
   };
   [[nodiscard]] figures statistics() const;
 
