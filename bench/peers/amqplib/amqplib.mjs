@@ -87,6 +87,7 @@ async function consume(connection) {
   let taken = 0;
   await new Promise((resolve) => {
     channel.consume(plan.queue, (delivery) => {
+      if (delivery === null) return;  // the queue was deleted
       taken += 1;
       if (taken % plan.ackEvery === 0 || taken === plan.count) channel.ack(delivery, plan.ackEvery > 1);
       if (taken === plan.count) resolve();
