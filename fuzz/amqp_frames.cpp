@@ -66,7 +66,7 @@ class client final : public sansio::session_events {
  private:
   void opened() override {}
   void arrived(std::uint16_t, method m) override { static_cast<void>(channel_.receive(session_, std::move(m))); }
-  void arrived(std::uint16_t, sansio::content c) override { static_cast<void>(channel_.receive(std::move(c))); }
+  void arrived(std::uint16_t, sansio::content&& c) override { static_cast<void>(channel_.receive(std::move(c))); }
   void blocked(std::string) override {}
   void unblocked() override {}
   void secret_updated() override {}
