@@ -61,6 +61,7 @@ result<> take_attribute(event& e, std::string_view name, const std::string& valu
 
 result<event> from_binary(const message& m) {
   event e;
+  e.extensions.reserve(m.fields.size());
   for (const auto& h : m.fields)
     if (h.name.starts_with(header_prefix))
       WEFT_TRY_VOID(take_attribute(e, std::string_view{h.name}.substr(header_prefix.size()), h.value));
@@ -68,6 +69,13 @@ result<event> from_binary(const message& m) {
   e.data = m.body;
   WEFT_TRY_VOID(e.validate());
   return e;
+}
+
+// A key may be any bytes, an attribute may not: the event stays one that can be published again.
+bool fits_attribute(const std::string& text) {
+  event probe{.id = "1", .source = "/", .type = "x"};
+  probe.set(extension::partitionkey, text);
+  return probe.validate().has_value();
 }
 
 bool is_cloud_events_type(std::string_view content_type) { return content_type.starts_with("application/cloudevents"); }
@@ -106,7 +114,8 @@ result<event> to_event(const message& m) {
              "no event: neither ce- headers, nor " + std::string{cloud_events_json} + ", nor JSON with an eventType");
   }
   if (!e) return unreadable(e.error());
-  if (!m.key.empty() && e->get(extension::partitionkey).empty()) e->set(extension::partitionkey, m.key);
+  if (!m.key.empty() && e->get(extension::partitionkey).empty() && fits_attribute(m.key))
+    e->set(extension::partitionkey, m.key);
   return e;
 }
 
