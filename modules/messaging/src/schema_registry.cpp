@@ -1,8 +1,10 @@
 #include <weft/json/pretty.hpp>
 #include <weft/messaging/schema_registry.hpp>
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <charconv>
+#include <limits>
 
 namespace weft::messaging {
 
@@ -44,6 +46,14 @@ result<schema_registry::subject> read_subject(const std::string& path, const jso
       const auto wanted = parse_compatibility({text.data(), text.size()});
       if (!wanted) return wrong(path + ".compatibility", wanted.error().message());
       s.wanted = *wanted;
+    } else if (name == "upcast") {
+      if (!member.value().is_array()) return wrong(path + ".upcast", "expected a list of versions");
+      for (const auto& each : member.value().get_array()) {
+        const auto version = each.is_int64() ? each.get_int64() : 0;
+        if (version < 1 || version > std::numeric_limits<std::uint32_t>::max())
+          return wrong(path + ".upcast", "expected version numbers from 1");
+        s.upcast.insert(static_cast<std::uint32_t>(version));
+      }
     } else if (name == "versions") {
       if (!member.value().is_object()) return wrong(path + ".versions", "expected an object");
       for (const auto& each : member.value().get_object()) {
@@ -55,7 +65,7 @@ result<schema_registry::subject> read_subject(const std::string& path, const jso
         s.versions[version] = each.value();
       }
     } else {
-      return wrong(path + "." + name, "unknown; there are compatibility and versions");
+      return wrong(path + "." + name, "unknown; there are compatibility, upcast and versions");
     }
   }
   return s;
@@ -88,10 +98,17 @@ std::string schema_registry::to_json() const {
     boost::json::object versions;
     for (const auto& [number, schema] : s.versions) versions[std::to_string(number)] = schema;
     const auto wanted = to_string(s.wanted);
-    types[name] = boost::json::object{{"compatibility", boost::json::string_view{wanted.data(), wanted.size()}},
-                                      {"versions", std::move(versions)}};
+    auto& made = types[name].emplace_object();
+    made["compatibility"] = boost::json::string_view{wanted.data(), wanted.size()};
+    if (!s.upcast.empty()) made["upcast"] = boost::json::array(s.upcast.begin(), s.upcast.end());
+    made["versions"] = std::move(versions);
   }
   return json::pretty(boost::json::object{{"types", std::move(types)}}) + "\n";
+}
+
+compatibility schema_registry::subject::promise_after(std::uint32_t older) const noexcept {
+  if (!upcast.contains(older) || wanted == compatibility::forward) return wanted;
+  return wanted == compatibility::full ? compatibility::forward : compatibility::none;
 }
 
 const schema_registry::subject* schema_registry::find(std::string_view type) const noexcept {
@@ -117,9 +134,13 @@ result<> schema_registry::check(std::string_view type, std::uint32_t version, co
   }
   const auto above = s->versions.upper_bound(version);
   std::vector<incompatibility> problems;
-  if (above != s->versions.begin()) problems = incompatibilities(std::prev(above)->second, schema, s->wanted);
+  if (above != s->versions.begin()) {
+    const auto& [older, shape] = *std::prev(above);
+    problems = incompatibilities(shape, schema, s->promise_after(older));
+  }
   if (above != s->versions.end())
-    for (auto& each : incompatibilities(schema, above->second, s->wanted)) problems.push_back(std::move(each));
+    for (auto& each : incompatibilities(schema, above->second, s->promise_after(version)))
+      problems.push_back(std::move(each));
   if (problems.empty()) return {};
   return refuse("is not " + std::string{to_string(s->wanted)} + " compatible: " + list(problems),
                 "make new fields optional, keep what readers require, or choose a new type");
@@ -128,6 +149,17 @@ result<> schema_registry::check(std::string_view type, std::uint32_t version, co
 result<> schema_registry::add(std::string type, std::uint32_t version, json::value schema) {
   WEFT_TRY_VOID(check(type, version, schema));
   subjects_[std::move(type)].versions.insert_or_assign(version, std::move(schema));
+  return {};
+}
+
+result<> schema_registry::check(const upcasters& steps) const {
+  for (const auto& [type, what] : subjects_)
+    for (const auto version : what.upcast)
+      if (!steps.has(type, version)) {
+        const error e{errc::failed_precondition,
+                      "no upcaster for " + type + " from version " + std::to_string(version)};
+        return fail(e.with_remedy("the schema registry counts on one: add it, or take the version out of \"upcast\""));
+      }
   return {};
 }
 

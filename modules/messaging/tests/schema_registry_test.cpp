@@ -110,6 +110,22 @@ TEST(SchemaCompatibility, BoundsAndUnknownFieldsCount) {
   EXPECT_TRUE(unreadable_by(wide, strict).empty());
 }
 
+// Each of 8 definitions refers to all of them in alternatives: more ways through than anybody could follow.
+TEST(SchemaCompatibility, EndsHoweverIntricateTheSchemas) {
+  const auto tangle = [](std::string_view last) {
+    std::string text = R"({"$ref":"#/$defs/d0","$defs":{)";
+    for (int i = 0; i < 8; ++i) {
+      text += (i == 0 ? "\"d" : ",\"d") + std::to_string(i) + "\":{\"anyOf\":[";
+      for (int j = 0; j < 8; ++j)
+        text += R"({"type":"object","properties":{"p)" + std::to_string(j) + R"(":{"$ref":"#/$defs/d)" +
+                std::to_string((i + j + 1) % 8) + R"("}},"required":["p)" + std::to_string(j) + R"("]},)";
+      text += std::string{last} + "]}";
+    }
+    return json::parse(text + "}}").value();
+  };
+  EXPECT_FALSE(unreadable_by(tangle(R"({"type":"string"})"), tangle(R"({"type":"integer"})")).empty());
+}
+
 TEST(SchemaRegistry, RefusesWhatBreaksItsPromise) {
   schema_registry known;
   EXPECT_TRUE(known.add<order>("orders.placed", 1));
@@ -129,6 +145,29 @@ TEST(SchemaRegistry, RefusesWhatBreaksItsPromise) {
   EXPECT_TRUE(known.add<order_with_required_note>("orders.placed", 3));
 }
 
+TEST(SchemaRegistry, CountsOnUpcasters) {
+  const auto remedied = [](compatibility wanted) {
+    schema_registry known;
+    EXPECT_TRUE(known.add<order>("orders.placed", 1));
+    known.set_compatibility("orders.placed", wanted);
+    EXPECT_FALSE(known.add<order_with_other_items>("orders.placed", 2));
+    known.set_upcast("orders.placed", 1);
+    return known.add<order_with_other_items>("orders.placed", 2);
+  };
+  EXPECT_TRUE(remedied(compatibility::backward));
+  EXPECT_FALSE(remedied(compatibility::full)) << "old code has no upcaster to read new data";
+
+  const auto known =
+      schema_registry::parse(R"({"types":{"orders.placed":{"upcast":[1],"versions":{"1":true}}}})").value();
+  EXPECT_NE(known.to_json().find("\"upcast\": [\n        1\n      ]"), std::string::npos) << known.to_json();
+  upcasters steps;
+  EXPECT_EQ(known.check(steps).error().message(), "no upcaster for orders.placed from version 1");
+  steps.add<order, order_with_note>("orders.placed", 1, [](order o) -> result<order_with_note> {
+    return order_with_note{o.id, o.items, o.paid_in, {}};
+  });
+  EXPECT_TRUE(known.check(steps));
+}
+
 TEST(SchemaRegistry, IsAFile) {
   schema_registry known;
   EXPECT_TRUE(known.add<order>("orders.placed", 1));
@@ -145,6 +184,8 @@ TEST(SchemaRegistry, IsAFile) {
   EXPECT_EQ(why("{}"), "schema registry, $.types: expected an object");
   EXPECT_EQ(why(R"({"types":{"a":{"compatibility":"most"}}})"),
             "schema registry, $.types.a.compatibility: 'most' is no compatibility: none, backward, forward or full");
+  EXPECT_EQ(why(R"({"types":{"a":{"upcast":[0]}}})"),
+            "schema registry, $.types.a.upcast: expected version numbers from 1");
   EXPECT_EQ(why(R"({"types":{"a":{"versions":{"one":{}}}}})"),
             "schema registry, $.types.a.versions.one: expected a version number from 1");
 }

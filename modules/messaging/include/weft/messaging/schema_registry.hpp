@@ -13,9 +13,11 @@
 // Values; const calls from any thread.
 #include <weft/json/schema.hpp>
 #include <weft/json/value.hpp>
+#include <weft/messaging/upcasters.hpp>
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +49,11 @@ class schema_registry {
   struct subject {
     compatibility wanted = compatibility::backward;
     std::map<std::uint32_t, json::value> versions;
+    // Versions whose data an upcaster turns into the next one's (upcasters.hpp): new code reads it whatever its shape.
+    std::set<std::uint32_t> upcast;
+
+    // What is asked of the version after `older`.
+    [[nodiscard]] compatibility promise_after(std::uint32_t older) const noexcept;
   };
 
   // errc::invalid_argument says where the file is wrong.
@@ -57,6 +64,7 @@ class schema_registry {
   [[nodiscard]] const subject* find(std::string_view type) const noexcept;
   [[nodiscard]] const std::map<std::string, subject, std::less<>>& subjects() const noexcept { return subjects_; }
   void set_compatibility(std::string type, compatibility wanted) { subjects_[std::move(type)].wanted = wanted; }
+  void set_upcast(std::string type, std::uint32_t version) { subjects_[std::move(type)].upcast.insert(version); }
 
   // Whether the schema may be this version: the same as what is there under that number, or compatible with the newest
   // below it, and with the oldest above. errc::failed_precondition gives the reasons with their paths.
@@ -71,6 +79,8 @@ class schema_registry {
   result<> add(std::string type, std::uint32_t version) {
     return add(std::move(type), version, json::schema_of<Event>());
   }
+  // Whether each upcaster that the file counts on is there. errc::failed_precondition names the one that is not.
+  [[nodiscard]] result<> check(const upcasters& steps) const;
 
  private:
   std::map<std::string, subject, std::less<>> subjects_;

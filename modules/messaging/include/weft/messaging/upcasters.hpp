@@ -37,6 +37,9 @@ class upcasters {
   // errc::invalid_argument names the step that failed.
   [[nodiscard]] result<std::string> upcast(std::string_view type, std::uint32_t from, std::uint32_t to,
                                            std::string data) const;
+  [[nodiscard]] bool has(std::string_view type, std::uint32_t version) const {
+    return steps_.contains({std::string{type}, version});
+  }
   [[nodiscard]] bool empty() const noexcept { return steps_.empty(); }
 
  private:
