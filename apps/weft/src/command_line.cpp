@@ -34,7 +34,8 @@ CLI::App* verb(CLI::App& above, const std::string& name, const std::string& what
 void json_option(CLI::App& to, given& g) { to.add_flag("--json", g.json, "write JSON instead of text"); }
 
 void broker_options(CLI::App& to, given& g) {
-  to.add_option("--broker", g.broker, "the broker, as amqp://HOST or sqlite:FILE")
+  to.add_option("--broker", g.broker,
+                "the broker, as amqp://HOST, sqlite:FILE, or http://HOST of a service that offers it")
       ->envname("WEFT_BROKER")
       ->type_name("URL");
   to.add_option("--timeout", g.timeout, "how long the broker may take to answer (10s)")->type_name("TIME");
@@ -153,7 +154,7 @@ void add_schemas(CLI::App& app, given& g) {
 
   auto* add = verb(*schema, "add", "add a version of a type to the registry, if it is compatible",
                    "  weft schema add orders.placed 2 order.schema.json\n"
-                   "  print-schema order_placed | weft schema add orders.placed 3 - --compatibility full\n");
+                   "  print-schema order_placed | weft schema add orders.placed 3 - --upcast\n");
   add->add_option("type", g.add.type, "the type of the events")->required()->type_name("TYPE");
   add->add_option("version", g.add.version, "from 1")->required()->type_name("VERSION");
   add->add_option("schema", g.add.schema, "a file with JSON Schema; - for standard input")
@@ -161,6 +162,7 @@ void add_schemas(CLI::App& app, given& g) {
       ->type_name("FILE");
   add->add_option("--compatibility", g.compatibility, "what the type promises from now on (backward)")
       ->check(CLI::IsMember({"none", "backward", "forward", "full"}));
+  add->add_flag("--upcast", g.add.upcast, "an upcaster turns the version before it into this one");
   registry_option(*add, g.add.registry);
   json_option(*add, g);
 
@@ -232,6 +234,13 @@ usage mistake(const std::string& name, std::string_view what) {
           command + ": " + one_line(without_passwords(what), 4000) + "\n  " + command + " --help says how to use it\n"};
 }
 
+// CLI11 asks for a command when there is a word that is none.
+std::string unknown_command(const std::string& name, const std::vector<std::string>& arguments) {
+  const auto depth = static_cast<std::size_t>(std::ranges::count(name, ' ')) + (name.empty() ? 0 : 1);
+  if (depth >= arguments.size() || arguments[depth].starts_with('-')) return {};
+  return "there is no command '" + arguments[depth] + "'";
+}
+
 }  // namespace
 
 std::variant<invocation, usage> parse_command_line(std::vector<std::string> arguments) {
@@ -246,11 +255,12 @@ std::variant<invocation, usage> parse_command_line(std::vector<std::string> argu
   add_tail(app, g);
   add_publish(app, g);
   add_schemas(app, g);
-  std::ranges::reverse(arguments);  // as CLI11 takes them
   try {
-    app.parse(std::move(arguments));
+    app.parse(std::vector<std::string>{arguments.rbegin(), arguments.rend()});  // the last first, as CLI11 takes them
   } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() != 0) return mistake(chosen(app).first, e.what());
+    const auto [name, at] = chosen(app);
+    const auto unknown = at->get_require_subcommand_min() > 0 ? unknown_command(name, arguments) : std::string{};
+    if (e.get_exit_code() != 0) return mistake(name, unknown.empty() ? e.what() : unknown.c_str());
     std::ostringstream said;
     app.exit(e, said, said);
     return usage{exit_status::ok, std::move(said).str()};

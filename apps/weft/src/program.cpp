@@ -39,7 +39,11 @@ task<result<>> open_and_run(loop& l, context ctx, invocation asked, terminal to,
   }
   const auto soon = ctx.with_timeout(l, asked.timeout);
   auto opened = co_await around.brokers.open(l, soon, asked.broker);
-  if (!opened) co_return fail(opened.error().with_operation("opening the broker " + asked.broker));
+  if (!opened) {
+    const auto& e = opened.error();
+    co_return fail(e.operation().empty() ? e.with_operation("opening the broker " + asked.broker)
+                                         : e.with_peer(asked.broker));
+  }
   auto& b = **opened;
   auto done = co_await run_on(l, b, ctx, std::move(asked), to, around.input);
   co_await b.close(context{}.with_timeout(l, std::chrono::seconds{5}));

@@ -139,6 +139,9 @@ task<result<>> publish_single(loop& l, publisher& events, const message_maker& m
   co_return result<>{};
 }
 
+// Of lines that go out together; a longer line goes alone.
+constexpr std::size_t max_batch_bytes = 256 * 1024;
+
 // A line that did not make it.
 struct failed_line {
   std::uint64_t number = 0;
@@ -182,10 +185,12 @@ class line_publisher {
   bool prepare(const context& ctx) {
     batch_.clear();
     numbers_.clear();
-    while (batch_.size() < what_.batch) {
+    std::size_t bytes = 0;
+    while (batch_.size() < what_.batch && bytes < max_batch_bytes) {
       auto line = lines_.next();
       if (!line) break;
       if (line->empty()) continue;
+      bytes += line->size();
       auto made = maker_.make(ctx, *std::move(line));
       last_ = lines_.number();
       if (!made) {

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 
 #include "schema_files.hpp"
@@ -38,6 +39,14 @@ result<schema_files> read_or_begin(const std::string& path) {
   auto read = schema_files::read(path);
   if (!read && read.error().code() == errc::not_found) return schema_files::begin(path);
   return read;
+}
+
+result<> count_on_upcaster(messaging::schema_registry& registry, const schema_adding& what) {
+  const auto* known = registry.find(what.type);
+  if (known == nullptr || known->versions.lower_bound(what.version) == known->versions.begin())
+    return fail(errc::invalid_argument, "--upcast: there is no version before " + std::to_string(what.version));
+  registry.set_upcast(what.type, std::prev(known->versions.lower_bound(what.version))->first);
+  return {};
 }
 
 result<const messaging::schema_registry::subject*> find_type(const schema_files& all, const std::string& type) {
@@ -82,6 +91,7 @@ task<result<exit_status>> add_schema(schema_adding what, context ctx, byte_sourc
   WEFT_CO_TRY(auto all, read_or_begin(path));
   const auto [file, registry] = all.file_for(what.type);
   if (what.wanted) registry->set_compatibility(what.type, *what.wanted);
+  if (what.upcast) WEFT_CO_TRY_VOID(count_on_upcaster(*registry, what));
   WEFT_CO_TRY_VOID(registry->add(what.type, what.version, *schema));
   WEFT_CO_TRY_VOID(schema_files::write(file, *registry));
   if (to.how == format::json) {

@@ -25,6 +25,7 @@ struct schema_adding {
   std::uint32_t version = 0;
   std::string schema;  // a file, or - for standard input
   std::optional<messaging::compatibility> wanted;
+  bool upcast = false;  // an upcaster turns the version before it into this one
 };
 
 struct schema_showing {

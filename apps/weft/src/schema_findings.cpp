@@ -42,11 +42,13 @@ json::value without_remarks(const json::value& v) {
 }
 
 constexpr std::string_view incompatible_remedy =
-    "make new fields optional, keep what readers require, or publish it as a new type";
+    "make new fields optional and keep what readers require; or let an upcaster read the old version, and say so in "
+    "\"upcast\"; or publish it as a new type";
 
 // A version after the one before it. What the promise does not cover, but somebody will notice, is a note.
-void compare_versions(finding base, std::uint32_t older, const json::value& old_schema, std::uint32_t newer,
-                      const json::value& new_schema, compatibility wanted, std::vector<finding>& found) {
+void compare_versions(finding base, const subject& promise, std::uint32_t older, const json::value& old_schema,
+                      std::uint32_t newer, const json::value& new_schema, std::vector<finding>& found) {
+  const auto wanted = promise.promise_after(older);
   base.older = older;
   base.newer = newer;
   base.fields = broken_fields(old_schema, older, new_schema, newer, wanted);
@@ -55,7 +57,7 @@ void compare_versions(finding base, std::uint32_t older, const json::value& old_
     base.remedy = incompatible_remedy;
     found.push_back(base);
   }
-  if (wanted != compatibility::backward) return;
+  if (promise.wanted != compatibility::backward) return;
   base.fields = broken_fields(old_schema, older, new_schema, newer, compatibility::forward);
   if (base.fields.empty()) return;
   base.how = finding::weight::note;
@@ -104,13 +106,13 @@ void check_type(const std::string& type, const schema_files::place& was, const s
 void check_new_versions(const std::string& type, const schema_files::place& was, const schema_files::place& is,
                         std::vector<finding>& found) {
   if (is.what == nullptr || was.what->wanted == compatibility::none) return;
-  const auto wanted = both(was.what->wanted, is.what->wanted);
-  if (wanted == is.what->wanted) return;  // check_history() looked at it
-  const auto& versions = is.what->versions;
-  for (auto at = versions.begin(); at != versions.end(); ++at) {
-    if (at == versions.begin() || was.what->versions.contains(at->first)) continue;
+  auto promise = *is.what;
+  promise.wanted = both(was.what->wanted, is.what->wanted);
+  if (promise.wanted == is.what->wanted) return;  // check_history() looked at it
+  for (auto at = promise.versions.begin(); at != promise.versions.end(); ++at) {
+    if (at == promise.versions.begin() || was.what->versions.contains(at->first)) continue;
     const auto before = std::prev(at);
-    compare_versions({.file = is.file, .type = type}, before->first, before->second, at->first, at->second, wanted,
+    compare_versions({.file = is.file, .type = type}, promise, before->first, before->second, at->first, at->second,
                      found);
   }
 }
@@ -137,8 +139,8 @@ void check_history(const schema_files& now, std::vector<finding>& found) {
     const auto& versions = place.what->versions;
     for (auto at = versions.begin(); at != versions.end(); ++at)
       if (const auto next = std::next(at); next != versions.end())
-        compare_versions({.file = place.file, .type = type}, at->first, at->second, next->first, next->second,
-                         place.what->wanted, found);
+        compare_versions({.file = place.file, .type = type}, *place.what, at->first, at->second, next->first,
+                         next->second, found);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <iterator>
 #include <vector>
 
 namespace weft::cli {
@@ -57,13 +58,38 @@ std::string words_of_list(const json::value& list, const json::value& root, int 
   return alternatives(each);
 }
 
+// The range of a C++ integer, which says more than its two numbers; empty for another one.
+std::string_view width_of(const json::value& schema) {
+  struct range {
+    std::string_view least, most, words;
+  };
+  static constexpr range known[] = {
+      {"-128", "127", "8 bits"},
+      {"0", "255", "8 bits, unsigned"},
+      {"-32768", "32767", "16 bits"},
+      {"0", "65535", "16 bits, unsigned"},
+      {"-2147483648", "2147483647", "32 bits"},
+      {"0", "4294967295", "32 bits, unsigned"},
+      {"-9223372036854775808", "9223372036854775807", "64 bits"},
+      {"0", "18446744073709551615", "64 bits, unsigned"},
+  };
+  const auto *least = member(schema, "minimum"), *most = member(schema, "maximum");
+  if (least == nullptr || most == nullptr) return {};
+  const auto from = json::serialize(*least), to = json::serialize(*most);
+  const auto* at = std::ranges::find_if(known, [&](const range& r) { return r.least == from && r.most == to; });
+  return at == std::end(known) ? std::string_view{} : at->words;
+}
+
 std::string bounds(const json::value& schema) {
-  std::string text;
-  for (const auto* name : {"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "minLength", "maxLength",
-                           "minItems", "maxItems", "pattern", "format", "contentEncoding"})
-    if (const auto* v = member(schema, name))
-      text += (text.empty() ? " (" : ", ") + std::string{name} + " " + json::serialize(*v);
-  return text.empty() ? text : text + ")";
+  const auto width = width_of(schema);
+  std::string text{width};
+  for (const std::string_view name : {"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "minLength",
+                                      "maxLength", "minItems", "maxItems", "pattern", "format", "contentEncoding"}) {
+    const auto* v = member(schema, name);
+    if (v == nullptr || (!width.empty() && (name == "minimum" || name == "maximum"))) continue;
+    text.append(text.empty() ? "" : ", ").append(name).append(" ").append(json::serialize(*v));
+  }
+  return text.empty() ? text : " (" + text + ")";
 }
 
 std::string words(const json::value& given, const json::value& root, int depth) {

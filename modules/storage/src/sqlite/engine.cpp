@@ -28,7 +28,7 @@ result<int> lock_for_one_process(const std::string& path) {
   if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return descriptor;
   ::close(descriptor);
   return fail(error{errc::failed_precondition, "the database " + path + " is in use"}.with_remedy(
-      "one process, with one database object, may have it open"));
+      "one process, with one database object, may have it open: stop the other one, or ask it"));
 }
 
 }  // namespace
