@@ -7,6 +7,7 @@
 #include "users/users_service.hpp"
 
 #include <weft/messaging/memory_broker.hpp>
+#include <weft/messaging_amqp/amqp_broker.hpp>
 #include <weft/messaging_sqlite/sqlite_broker.hpp>
 #include <weft/service.hpp>
 
@@ -17,27 +18,34 @@ using namespace weft;
 
 namespace {
 
-messaging::broker_factory brokers() {
+// `metrics` outlives the brokers.
+messaging::broker_factory brokers(observe::registry& metrics) {
   messaging::broker_factory kinds;
-  kinds.add("memory", messaging::memory_brokers()).add("sqlite", messaging::sqlite_brokers());
+  kinds.add("memory", messaging::memory_brokers()).add("sqlite", messaging::sqlite_brokers({.metrics = &metrics}));
+  const messaging::amqp_options rabbit{
+      .exchange = "domain_events", .prefix = "market.", .metrics = &metrics};  // unless the URL says other
+  kinds.add("amqp", messaging::amqp_brokers(rabbit)).add("amqps", messaging::amqp_brokers(rabbit));
   return kinds;
 }
 
 // Each of them, when it runs here.
 struct services {
+  std::unique_ptr<market::users::user_storage> user_storage;
   std::unique_ptr<market::users::users_service> users;
   std::unique_ptr<market::posts::posts_service> posts;
   std::unique_ptr<market::notifications::notifications_service> notifications;
 };
 
 void serve(service::application& app, services& all, service::broker_link& messages, const market::settings& config) {
-  if (config.runs(market::market_service::users))
+  if (config.runs(market::market_service::users)) {
+    all.user_storage = std::make_unique<market::users::user_storage>(app, config.users);
     app.serve(
         [&](service::core& core) {
-          all.users = std::make_unique<market::users::users_service>(core, messages, config.users);
+          all.users = std::make_unique<market::users::users_service>(core, messages, *all.user_storage);
           return all.users->routes();
         },
         {.name = "users", .at = config.users.http});
+  }
   if (config.runs(market::market_service::posts))
     app.serve(
         [&](service::core& core) {
@@ -63,7 +71,7 @@ int main(int argc, char** argv) {
   // [messages]
   service::application app{program, config};
   services all;  // outlives the link, whose consumers call it
-  service::broker_link messages{app, brokers(), config->messaging};
+  service::broker_link messages{app, brokers(app.metrics()), config->messaging};
   serve(app, all, messages, *config);
   // [/messages]
   if (config->only && config->messaging.broker.scheme() == "memory")

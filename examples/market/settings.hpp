@@ -12,10 +12,11 @@ BOOST_DESCRIBE_ENUM(market_service, users, posts, notifications)
 
 struct users_settings {
   weft::service::http_settings http{.port = 8081};
+  weft::service::secret_url database;
   std::uint32_t max_users = 100'000;
   std::uint32_t max_posts = 1'000'000;
 };
-BOOST_DESCRIBE_STRUCT(users_settings, (), (http, max_users, max_posts))
+BOOST_DESCRIBE_STRUCT(users_settings, (), (http, database, max_users, max_posts))
 
 struct posts_settings {
   weft::service::http_settings http{.port = 8082};
@@ -100,7 +101,11 @@ struct weft::json::traits<market::notifications_settings> {
 };
 template <>
 struct weft::json::traits<market::users_settings> {
-  static constexpr field_note fields[] = {{.member = "max_posts", .description = "that are counted, of all users"}};
+  static constexpr field_note fields[] = {
+      {.member = "database",
+       .description = "sqlite:FILE or postgres://..., with an outbox beside the users; empty: in memory"},
+      {.member = "max_users", .description = "in memory"},
+      {.member = "max_posts", .description = "that are counted, of all users; in memory"}};
 };
 template <>
 struct weft::json::traits<market::settings> {

@@ -150,6 +150,33 @@ class Events(unittest.TestCase):
                 self.assertEqual(sink.attempts, ["ada@example.com"] * 2)
                 self.assertEqual([each.recipient for each in sink.mails], ["ada@example.com"])
 
+    def test_users_in_a_database_keep_what_they_tell_through_a_kill(self):
+        with tempfile.TemporaryDirectory() as folder:
+            flags = ["--users.database=sqlite:" + os.path.join(folder, "users.db"),
+                     "--notifications.database=sqlite:" + os.path.join(folder, "mailbox.db"),
+                     "--messaging.broker=sqlite:" + os.path.join(folder, "events.db")]
+            with market(*flags) as program:
+                load = [Load(program, number) for number in range(4)]
+                for each in load:
+                    each.start()
+                wait_until(lambda: all(len(each.created) >= 20 for each in load))
+                program.signal(signal.SIGKILL)
+                program.wait()
+                for each in load:
+                    each.join()
+            answered = {user for each in load for user in each.created}
+            with market(*flags) as program:
+                self.assertGreaterEqual(mails(program)["meta"]["total"], 1)
+                total = program.call("users", "GET", "/api/users")[1]["meta"]["total"]
+                wait_until(lambda: mails(program)["meta"]["total"] == total)
+                self.assertGreaterEqual(total, len(answered))  # one more each, whose answer was cut off
+                self.assertLessEqual(total, len(answered) + len(load))
+                self.assertEqual(program.drain(), 0)
+            with sqlite3.connect(os.path.join(folder, "mailbox.db")) as mailbox:
+                mailed = [user for user, in mailbox.execute("SELECT user_id FROM notifications")]
+            self.assertEqual(len(mailed), len(set(mailed)))
+            self.assertTrue(answered <= set(mailed))
+
     def test_a_broker_that_there_is_not_is_told_at_once(self):
         with self.assertRaisesRegex(AssertionError, r"ended with 1(.|\n)*no broker for 'pigeon:'"):
             market("--messaging.broker=pigeon://user:hunter2@loft/")

@@ -1,8 +1,8 @@
 #pragma once
 // The users service, put together.
 #include "settings.hpp"
-#include "users/memory_user_repository.hpp"
 #include "users/post_counter.hpp"
+#include "users/user_storage.hpp"
 #include "users/users_api.hpp"
 
 #include <weft/discovery/service_client.hpp>
@@ -14,12 +14,13 @@ namespace market::users {
 class users_service {
  public:
   // [clients]
-  users_service(weft::service::core& core, weft::service::broker_link& messages, const users_settings& settings)
+  users_service(weft::service::core& core, weft::service::broker_link& messages, user_storage& storage)
       : events_{messages.publishing(core, "/users")},
-        repository_{settings.max_users, settings.max_posts, events_.queue()},
+        repository_{storage.repository(events_)},
         posts_client_{core.loop, core.registry, posts_options(core), core.policies.find("posts")},
         posts_{core.loop, posts_client_, core.policies.find("user_posts")} {
     count_posts(messages.consuming(core, "users"), repository_);
+    storage.relay_to(core, messages);
   }
   // [/clients]
 
@@ -35,7 +36,7 @@ class users_service {
   }
 
   weft::service::event_outlet& events_;
-  memory_user_repository repository_;
+  user_repository& repository_;
   weft::discovery::service_client posts_client_;
   user_posts posts_;
   users_api api_{repository_, posts_, events_.publisher()};
