@@ -176,11 +176,25 @@ task<void> outbox_relay::impl::read(context ctx) {
   }
 }
 
+// PostgreSQL keeps plans. One that was made while the table was small goes through all of it, or sorts all that waits,
+// each time; so for this transaction only the indexes are left.
+std::vector<storage::statement> outbox_relay::impl::planned_by_index() const {
+  std::vector<storage::statement> batch;
+  if (box.db.kind() == storage::engine::postgres)
+    batch.push_back(
+        {"SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), "
+         "set_config('enable_sort', 'off', true)"});
+  return batch;
+}
+
 task<result<std::size_t>> outbox_relay::impl::read_once(context ctx, std::size_t rows) {
   window.begin_reading();
   storage::parameters values{box.sql.list(window.shards()), box.sql.list(window.rows()),
                              box.sql.list(window.held_back()), static_cast<std::int64_t>(rows)};
-  WEFT_CO_TRY(const auto found, co_await box.db.query(ctx, sql.read, std::move(values)));
+  auto batch = planned_by_index();
+  batch.push_back({sql.read, std::move(values)});
+  WEFT_CO_TRY(const auto results, co_await box.db.batch(ctx, std::move(batch)));
+  const auto& found = results.back();
   for (const auto& r : found) {
     WEFT_CO_TRY(auto row, read_row(r));
     window.admit(std::move(row), l.now());
@@ -273,7 +287,8 @@ task<result<>> outbox_relay::impl::mark_once(context ctx, const std::vector<rela
     if (std::ranges::find(leases, lease) == leases.end()) leases.push_back(lease);
   }
   std::ranges::sort(leases);  // relays lock shards in one order
-  std::vector<storage::statement> batch;
+  auto batch = planned_by_index();
+  const auto checks = batch.size();
   for (const auto& [shard, token] : leases) batch.push_back({sql.check, {static_cast<std::int64_t>(shard), token}});
   const auto& end_sent = options.keep_sent > duration::zero() ? sql.keep : sql.remove;
   for (const auto& [lease, rows] : sent)
@@ -287,7 +302,7 @@ task<result<>> outbox_relay::impl::mark_once(context ctx, const std::vector<rela
     }
   WEFT_CO_TRY(const auto results, co_await box.db.batch(ctx, std::move(batch)));
   for (std::size_t i = 0; i < leases.size(); ++i)
-    if (results[i].empty() && window.token_of(leases[i].first) == leases[i].second)
+    if (results[checks + i].empty() && window.token_of(leases[i].first) == leases[i].second)
       lose(leases[i].first, "another relay has it");
   co_return result<>{};
 }

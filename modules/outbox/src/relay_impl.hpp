@@ -34,6 +34,7 @@ struct outbox_relay::impl final : outbox::impl::listener {
 
   task<void> read(context ctx);
   task<result<std::size_t>> read_once(context ctx, std::size_t rows);
+  [[nodiscard]] std::vector<storage::statement> planned_by_index() const;
   task<void> dispatch(context ctx);
   task<void> publish(context ctx, relay_window::batch b);
   task<void> mark(context ctx);

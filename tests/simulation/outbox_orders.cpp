@@ -1,0 +1,126 @@
+#include "outbox_services.hpp"
+
+#include <weft/runtime/sleep.hpp>
+
+namespace outbox_simulation {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// Confirms at once and sends later: what a client does that does not wait for the broker.
+class hasty_broker final : public messaging::broker {
+ public:
+  hasty_broker(loop& l, std::shared_ptr<messaging::memory_hub> hub) : loop_{l}, real_{l, std::move(hub)}, tasks_{l} {}
+  [[nodiscard]] const messaging::broker_features& features() const noexcept override { return real_.features(); }
+  task<std::vector<result<>>> publish(context, std::vector<messaging::outgoing> batch) override {
+    std::vector<result<>> confirmed(batch.size());
+    tasks_.spawn(send(std::move(batch)));
+    co_return confirmed;
+  }
+  task<result<std::unique_ptr<messaging::consumer>>> subscribe(context ctx, messaging::subscription what) override {
+    return real_.subscribe(std::move(ctx), std::move(what));
+  }
+  task<void> close(context ctx) override { return real_.close(std::move(ctx)); }
+
+ private:
+  task<void> send(std::vector<messaging::outgoing> batch) {
+    static_cast<void>(co_await weft::sleep(loop_, {}, duration{loop_.random().between(0, 20'000'000)}));
+    static_cast<void>(co_await real_.publish({}, std::move(batch)));
+  }
+  loop& loop_;
+  messaging::memory_broker real_;
+  task_group tasks_;
+};
+
+std::unique_ptr<messaging::broker> connect(loop& l, const ledger& book) {
+  if (book.bug == planted::confirms_before_sending) return std::make_unique<hasty_broker>(l, book.hub);
+  return std::make_unique<messaging::memory_broker>(l, book.hub);
+}
+
+// One more change of an account, and the message that tells of it.
+struct change_account {
+  messaging::outbox& out;
+  const messaging::publisher& envelope;
+  std::string account;
+  bool changes_its_mind;
+
+  task<result<std::int64_t>> operator()(storage::transaction& tx, context ctx) const {
+    WEFT_CO_TRY(
+        const auto found,
+        co_await tx.query(ctx, "UPDATE accounts SET number = number + 1 WHERE id = $1 RETURNING number", {account}));
+    WEFT_CO_TRY(const auto number, found.scalar<std::int64_t>());
+    WEFT_CO_TRY_VOID(co_await out.add(tx, ctx, envelope, changes, change{account, number}, account));
+    if (changes_its_mind) co_return fail(errc::cancelled, "changed its mind");
+    co_return number;
+  }
+};
+
+task<void> make_changes(loop& l, messaging::outbox& out, const messaging::publisher& envelope, ledger& book) {
+  while (!book.quiet) {
+    const auto account = "account-" + std::to_string(l.random().below(accounts));
+    const change_account work{out, envelope, account, l.random().chance(0.2)};
+    if (const auto number = co_await out.transact({}, work)) {
+      ++book.commits;
+      book.acknowledged[account] = std::max(book.acknowledged[account], *number);
+    }
+    static_cast<void>(co_await weft::sleep(l, {}, duration{l.random().between(0, 4'000'000)}));
+  }
+}
+
+task<result<std::unique_ptr<storage::sqlite_database>>> open_database(testkit::host& h) {
+  return storage::open_sqlite(h.loop(), {.path = "orders.db", .disk = &h.blocking_disk(), .checkpoint_pages = 20});
+}
+
+task<result<>> prepare(storage::database& db) {
+  WEFT_CO_TRY_VOID(
+      co_await db.execute({}, "CREATE TABLE IF NOT EXISTS accounts (id TEXT PRIMARY KEY, number INTEGER NOT NULL)"));
+  for (int i = 0; i < accounts; ++i)
+    WEFT_CO_TRY_VOID(co_await db.execute({}, "INSERT INTO accounts VALUES ($1, 0) ON CONFLICT DO NOTHING",
+                                         {"account-" + std::to_string(i)}));
+  co_return result<>{};
+}
+
+}  // namespace
+
+task<void> run_orders(testkit::host& h, ledger& book) {
+  auto& l = h.loop();
+  auto db = co_await open_database(h);
+  if (!db || !co_await prepare(**db)) co_return;  // the power went
+  auto out = co_await messaging::outbox::open(**db, {}, {.shards = 4});
+  if (!out) co_return;
+  const auto broker = connect(l, book);
+  const messaging::publisher envelope{l, *broker, {.source = "/orders"}};
+  std::vector<std::unique_ptr<messaging::outbox_relay>> relays;
+  for (unsigned i = 0; i < book.relays; ++i) {
+    relays.push_back(std::make_unique<messaging::outbox_relay>(**out, *broker,
+                                                               messaging::relay_options{.batch = 8,
+                                                                                        .calls = 3,
+                                                                                        .window = 32,
+                                                                                        .lease = 400ms,
+                                                                                        .poll = 50ms,
+                                                                                        .first_pause = 5ms,
+                                                                                        .longest_pause = 50ms}));
+    if (!co_await relays.back()->start({})) co_return;
+  }
+  task_group writers{l};
+  for (int i = 0; i < 3; ++i) writers.spawn(make_changes(l, **out, envelope, book));
+  for (;;) {
+    const auto depth = co_await (*out)->depth({});
+    book.outbox_empty = depth && depth->waiting == 0;
+    static_cast<void>(co_await weft::sleep(l, {}, 20ms));
+  }
+}
+
+task<result<std::map<std::string, std::int64_t>>> committed_by_orders(testkit::host& h) {
+  WEFT_CO_TRY(const auto db, co_await open_database(h));
+  WEFT_CO_TRY(const auto found, co_await db->query({}, "SELECT id, number FROM accounts"));
+  std::map<std::string, std::int64_t> all;
+  for (const auto& r : found) {
+    WEFT_CO_TRY(const auto id, r.get<std::string>(0));
+    WEFT_CO_TRY(all[id], r.get<std::int64_t>(1));
+  }
+  co_return all;
+}
+
+}  // namespace outbox_simulation
