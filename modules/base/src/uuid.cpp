@@ -51,15 +51,14 @@ result<uuid> uuid::parse(std::string_view text) {
 }
 
 std::string uuid::to_string() const {
-  char digits[32];
+  char digits[32], text[36];
   hex_encode(bytes_, digits);
-  std::string text;
-  text.reserve(36);
+  char* end = text;
   for (int i = 0; i < 32; ++i) {
-    if (i == 8 || i == 12 || i == 16 || i == 20) text.push_back('-');
-    text.push_back(digits[i]);
+    if (i == 8 || i == 12 || i == 16 || i == 20) *end++ = '-';
+    *end++ = digits[i];
   }
-  return text;
+  return {text, sizeof text};
 }
 
 std::chrono::system_clock::time_point uuid::time() const noexcept {

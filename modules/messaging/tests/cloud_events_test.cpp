@@ -76,6 +76,7 @@ TEST(CloudEvents, RefusesWhatTheSpecificationForbids) {
   EXPECT_EQ(refusal(head + R"(,"Upper":"x"})"), "extension 'Upper': a name is 1 to 64 lower-case letters and digits");
   EXPECT_EQ(refusal(head + R"(,"ext":{}})"), "$.ext: an attribute is a string, a boolean or a whole number of 32 bits");
   EXPECT_EQ(refusal(head + R"(,"ext":"a\u0007"})"), "attribute ext: has a control character in it");
+  EXPECT_EQ(refusal(head + R"(,"ext":"a\u0085"})"), "attribute ext: has a control character in it");
   EXPECT_EQ(refusal(head + R"(,"data":1,"data_base64":"AA=="})"), "$.data_base64: there is data as well");
   EXPECT_EQ(refusal(head + R"(,"data_base64":"AA"})"), "$.data_base64: not base 64");
   EXPECT_EQ(refusal(head + R"(,"datacontenttype":"text/plain","data":{}})"),
