@@ -146,6 +146,10 @@ class Tools:
         depth = self.depth(group)
         return depth["ready"] + depth["in_flight"]
 
+    def test_what_is_said_goes_before_the_environment(self):
+        done = self.weft("groups", "--broker", "kafka://elsewhere", status=2)
+        self.assertIn("no broker for 'kafka:'", done.stderr)
+
     def test_what_is_not_there_is_told(self):
         group = self.name("few")
         self.make_dead_letters(group, 1)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <optional>
 #include <sstream>
 
@@ -34,9 +35,10 @@ CLI::App* verb(CLI::App& above, const std::string& name, const std::string& what
 void json_option(CLI::App& to, given& g) { to.add_flag("--json", g.json, "write JSON instead of text"); }
 
 void broker_options(CLI::App& to, given& g) {
+  // Not CLI11's envname(): it would read the variable for every command's option, over what one of them was given.
   to.add_option("--broker", g.broker,
-                "the broker, as amqp://HOST, sqlite:FILE, or http://HOST of a service that offers it")
-      ->envname("WEFT_BROKER")
+                "the broker, as amqp://HOST, sqlite:FILE, or http://HOST of a service that offers it; "
+                "else the environment variable WEFT_BROKER names it")
       ->type_name("URL");
   to.add_option("--timeout", g.timeout, "how long the broker may take to answer (10s)")->type_name("TIME");
   json_option(to, g);
@@ -215,6 +217,7 @@ result<invocation> read(const std::string& name, given& g) {
   if (timeout == timeout.zero()) return fail(errc::invalid_argument, "--timeout: must be longer than 0s");
   WEFT_TRY(g.publish.delay, parse_time(g.delay, "--delay"));
   WEFT_TRY(g.publish.time_to_live, parse_time(g.time_to_live, "--ttl"));
+  if (const char* broker = std::getenv("WEFT_BROKER"); g.broker.empty() && broker != nullptr) g.broker = broker;
   g.publish.priority = static_cast<std::uint8_t>(g.priority);
   g.publish.timeout = timeout;
   g.tail.subscribe_timeout = timeout;

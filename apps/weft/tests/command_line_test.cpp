@@ -2,6 +2,7 @@
 #include "command_line.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "bench.hpp"
 
@@ -78,6 +79,13 @@ TEST(CommandLine, SaysWhatIsWrong) {
     EXPECT_EQ(said.out, "");
     EXPECT_THAT(said.notes, HasSubstr(std::string{each.why}));
   }
+}
+
+TEST(CommandLine, TakesTheBrokerOfTheEnvironmentUnlessItIsToldAnother) {
+  ::setenv("WEFT_BROKER", "elsewhere:", 1);
+  EXPECT_THAT(say({"groups"}).notes, HasSubstr("no broker for 'elsewhere:'"));
+  EXPECT_EQ(say({"groups", "--broker", "memory:"}).status, exit_status::ok);
+  ::unsetenv("WEFT_BROKER");
 }
 
 TEST(CommandLine, ShowsNoPassword) {
