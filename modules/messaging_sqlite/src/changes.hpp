@@ -63,7 +63,8 @@ using change = std::variant<erase_message, settle_message, take_message, std::un
 struct published_message {
   message_ptr what;
   std::size_t bytes = 0;
-  std::uint64_t record = 0;  // zero: no durable group takes it
+  bool durable = false;      // a durable group takes it
+  std::uint64_t record = 0;  // once it is being written
   bool duplicate = false;    // its id is remembered: it is taken, and goes nowhere
   std::optional<wall_time> due, expires;
   group_queue::arrival at;

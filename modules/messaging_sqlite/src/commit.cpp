@@ -49,7 +49,7 @@ result<> write_batch(sqlite_store& store, const commit_batch& batch) {
   std::vector<const published_message*> published;
   for (const auto& p : batch.publishes)
     for (const auto& m : p->messages)
-      if (m.record != 0 && !m.duplicate) published.push_back(&m);
+      if (m.durable && !m.duplicate) published.push_back(&m);
   return store.write(
       {.changes = batch.changes, .published = std::move(published), .ids = batch.ids, .forget = batch.forget},
       batch.offset);
@@ -63,12 +63,15 @@ void sqlite_hub::state::told(loop& from) {
 }
 
 std::shared_ptr<commit_batch> sqlite_hub::state::cut_batch(loop& l) {
-  if (changes.empty() && publishes.empty()) {
-    anything = false;
-    return nullptr;
-  }
   auto batch = std::make_shared<commit_batch>();
   batch->offset = {.wall = l.wall_now(), .steady = l.now()};
+  batch->replays = std::exchange(replays, {});
+  for (const auto& r : batch->replays) r->outcome = groups.replay_locked(l, r->group, std::move(r->numbers));
+  if (changes.empty() && publishes.empty()) {
+    anything = false;
+    end_replays(batch->replays, {}, &l);
+    return nullptr;
+  }
   batch->changes = std::exchange(changes, {});
   std::size_t messages = 0, bytes = 0;
   while (!publishes.empty()) {
@@ -78,11 +81,13 @@ std::shared_ptr<commit_batch> sqlite_hub::state::cut_batch(loop& l) {
       break;
     messages += next.messages.size();
     bytes += next.bytes;
+    for (auto& m : next.messages)
+      if (m.durable) m.record = next_record++;
     batch->publishes.push_back(std::move(publishes.front()));
     publishes.pop_front();
   }
   batch->last_change = publishes.empty() ? told_changes : publishes.front()->number - 1;
-  anything = !publishes.empty();
+  anything = !publishes.empty();  // replays are all in it
   if (ids.on()) find_duplicates(*batch);
   return batch;
 }
@@ -95,7 +100,7 @@ void sqlite_hub::state::find_duplicates(commit_batch& batch) {
   for (const auto& p : batch.publishes)
     for (auto& m : p->messages) {
       const auto& id = m.what->id;
-      if (m.record == 0 || id.empty()) continue;
+      if (!m.durable || id.empty()) continue;
       m.duplicate = ids.contains(id) || !of_this_commit.insert(id).second;
       if (!m.duplicate) batch.ids.push_back({.row = ids.next_row(), .id = id, .at = now});
       counted.duplicates += m.duplicate ? 1 : 0;
@@ -150,9 +155,10 @@ void sqlite_hub::state::end_commit(commit_batch& batch, loop* l) {
       finish(*p, batch.outcome, l);
     }
     end_waiting(batch, l);
-    anything = !changes.empty() || !publishes.empty();
+    end_replays(batch.replays, batch.outcome, l);
+    anything = !changes.empty() || !publishes.empty() || !replays.empty();
     // After a failure only somebody new tries again, so that a dead disk keeps nobody busy.
-    if (batch.outcome || !publishes.empty() || !waiting.empty())
+    if (batch.outcome || !publishes.empty() || !waiting.empty() || !replays.empty())
       next = l != nullptr ? l : (homes.empty() ? nullptr : homes.front().first);
     busy = false;
   }
@@ -172,6 +178,29 @@ task<result<>> sqlite_hub::state::settled(loop& from, context ctx) {
   told(from);
   WEFT_CO_TRY_VOID(co_await w->who->wake.wait(ctx));
   co_return w->outcome;
+}
+
+void sqlite_hub::state::end_replays(const std::vector<pending_replay_ptr>& ended, const result<>& outcome,
+                                    const loop* l) {
+  for (const auto& r : ended) {
+    if (!outcome && r->outcome) r->outcome = fail(outcome.error());
+    group_hub::wake(r->who, l);
+  }
+}
+
+task<result<std::size_t>> sqlite_hub::state::replay(loop& from, context ctx, std::string group,
+                                                    std::vector<std::uint64_t> numbers) {
+  const auto self = shared_from_this();
+  const auto r = std::make_shared<pending_replay>(pending_replay{
+      .group = std::move(group), .numbers = std::move(numbers), .who = std::make_shared<hub_sleeper>(from)});
+  {
+    const guard locked{groups.lock};
+    replays.push_back(r);
+    anything = true;
+  }
+  told(from);
+  WEFT_CO_TRY_VOID(co_await r->who->wake.wait(ctx));
+  co_return r->outcome;
 }
 
 // ---- whose loop does the work

@@ -114,7 +114,7 @@ sqlite_hub::state::admission sqlite_hub::state::admit(const pending_publish_ptr&
     auto& m = p->messages[i];
     m.takers = groups.takers_of(m.what->topic);
     if (m.takers->empty() && asked[i].if_unroutable == unroutable::refuse) return {.full = {}, .unrouted = i};
-    m.record = 0;
+    m.durable = false;
     for (const auto& g : *m.takers) {
       if (!g->queue->has_room_on(m.what->key)) return {.full = g, .unrouted = {}};
       const auto known = std::ranges::find_if(needs, [&](const need& n) { return *n.group == g; });
@@ -122,15 +122,13 @@ sqlite_hub::state::admission sqlite_hub::state::admit(const pending_publish_ptr&
         needs.push_back({&g, 1, m.bytes});
       else
         ++known->messages, known->bytes += m.bytes;
-      if (g->journal) m.record = 1;
+      if (g->journal) m.durable = true;
     }
-    durable = durable || m.record != 0;
+    durable = durable || m.durable;
   }
   for (const auto& n : needs)
     if (!(*n.group)->queue->has_room(n.messages, n.bytes)) return {.full = *n.group, .unrouted = {}};
   for (const auto& n : needs) (*n.group)->queue->reserve(n.messages, n.bytes);
-  for (auto& m : p->messages)
-    if (m.record != 0) m.record = next_record++;
   if (!durable) {  // nothing is to be written
     enter(*p, &l);
     finish(*p, {}, &l);
@@ -196,9 +194,13 @@ task<result<>> sqlite_hub::reopen(loop& l, blocking_disk* disk) {
   const auto s = state_;
   while (s->busy.exchange(true)) WEFT_CO_TRY_VOID(co_await sleep(l, context{}, std::chrono::milliseconds{1}));
   const clock_offset now{.wall = l.wall_now(), .steady = l.now()};
-  auto done = co_await blocking(l, [s, disk, now, &l] {
-    const guard locked{s->groups.lock};
-    return s->start_again(l, disk, now);
+  auto done = co_await blocking(l, [held = s, disk, now, &l]() mutable {
+    auto started = [&] {
+      const guard locked{held->groups.lock};
+      return held->start_again(l, disk, now);
+    }();
+    held.reset();
+    return started;
   });
   s->busy = false;
   s->told(l);
@@ -209,7 +211,11 @@ task<result<std::shared_ptr<sqlite_hub>>> open_sqlite_hub(loop& l, sqlite_broker
   WEFT_CO_TRY_VOID(options.validate());
   auto s = std::make_shared<sqlite_hub::state>(std::move(options));
   const clock_offset now{.wall = l.wall_now(), .steady = l.now()};
-  WEFT_CO_TRY_VOID(co_await blocking(l, [s, now, &l] { return s->load(l, now); }));
+  WEFT_CO_TRY_VOID(co_await blocking(l, [held = s, now, &l]() mutable {
+    auto loaded = held->load(l, now);
+    held.reset();  // not the last one to go, on the pool's thread
+    return loaded;
+  }));
   co_return std::make_shared<sqlite_hub>(std::move(s));
 }
 

@@ -33,8 +33,19 @@ struct pending_commit {
   result<> outcome;
 };
 
+// Dead letters on their way back. They go between two commits: then no message is on its way whose place in the queue
+// would be behind them, and whose record, by which the file orders, before.
+struct pending_replay {
+  std::string group;
+  std::vector<std::uint64_t> numbers;
+  hub_sleeper_ptr who;
+  result<std::size_t> outcome = 0;
+};
+using pending_replay_ptr = std::shared_ptr<pending_replay>;
+
 struct commit_batch {
   std::vector<change> changes;
+  std::vector<pending_replay_ptr> replays;
   std::vector<pending_publish_ptr> publishes;
   std::uint64_t last_change = 0;
   std::vector<remembered_id> ids;  // new ones
@@ -56,6 +67,8 @@ struct sqlite_hub::state final : hub_record, std::enable_shared_from_this<sqlite
   void removed(const hub_group& g) override;
   void told(loop& from) override;
   task<result<>> settled(loop& from, context ctx) override;
+
+  task<result<std::size_t>> replay(loop& from, context ctx, std::string group, std::vector<std::uint64_t> numbers);
 
   // Under the lock.
   void tell(change c);
@@ -85,6 +98,7 @@ struct sqlite_hub::state final : hub_record, std::enable_shared_from_this<sqlite
   std::deque<pending_publish_ptr> publishes;
   std::uint64_t told_changes = 0, safe_changes = 0;
   std::vector<std::shared_ptr<pending_commit>> waiting;
+  std::vector<pending_replay_ptr> replays;
   std::vector<std::pair<loop*, std::size_t>> homes;  // of the brokers
   std::atomic<bool> anything{false};                 // to write
   std::atomic<bool> busy{false};                     // a commit runs, or has been asked for
@@ -103,6 +117,7 @@ struct sqlite_hub::state final : hub_record, std::enable_shared_from_this<sqlite
   void refuse(const pending_publish& p, const loop* l);
   void finish(pending_publish& p, result<> outcome, const loop* l);
   void end_waiting(const commit_batch& batch, const loop* l);
+  void end_replays(const std::vector<pending_replay_ptr>& ended, const result<>& outcome, const loop* l);
   void add_metrics();
 
   std::unordered_map<std::uint64_t, hub_group*> by_id_;  // while loading

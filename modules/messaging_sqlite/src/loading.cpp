@@ -117,6 +117,7 @@ result<> sqlite_hub::state::start_again(loop& clock, blocking_disk* disk, clock_
     w->outcome = fail(errc::unavailable, "the broker was restarted");
     group_hub::wake(w->who, nullptr);
   }
+  end_replays(std::exchange(replays, {}), fail(errc::unavailable, "the broker was restarted"), nullptr);
   changes.clear();
   safe_changes = told_changes;
   shared.clear();

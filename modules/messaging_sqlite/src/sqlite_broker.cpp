@@ -167,9 +167,7 @@ task<result<std::vector<dead_letter_entry>>> sqlite_broker::dead_letters(context
 task<result<std::size_t>> sqlite_broker::replay(context ctx, std::string group, std::vector<std::uint64_t> numbers) {
   if (!hub_) co_return fail(closed());
   const auto s = hub_->get();
-  WEFT_CO_TRY(const auto count, s->groups.replay(loop_, group, std::move(numbers)));
-  WEFT_CO_TRY_VOID(co_await s->settled(loop_, std::move(ctx)));
-  co_return count;
+  co_return co_await s->replay(loop_, std::move(ctx), std::move(group), std::move(numbers));
 }
 
 task<result<std::size_t>> sqlite_broker::purge(context ctx, std::string group, std::vector<std::uint64_t> numbers) {

@@ -123,6 +123,10 @@ result<std::vector<dead_letter_entry>> group_hub::dead_letters(const dead_letter
 
 result<std::size_t> group_hub::replay(loop& l, const std::string& name, std::vector<std::uint64_t> numbers) {
   const guard locked{lock};
+  return replay_locked(l, name, std::move(numbers));
+}
+
+result<std::size_t> group_hub::replay_locked(loop& l, const std::string& name, std::vector<std::uint64_t> numbers) {
   auto* group = find(name);
   if (group == nullptr) return no_such_group(name);
   auto count = group->queue->replay(std::move(numbers), l.now(), l.wall_now());

@@ -83,6 +83,7 @@ class group_hub {
     if (!g.publishers.empty()) wake_one(g.publishers, &from);
   }
   static bool stop_waiting(std::vector<hub_sleeper_ptr>& waiting, const hub_sleeper_ptr& who);
+  result<std::size_t> replay_locked(loop& l, const std::string& group, std::vector<std::uint64_t> numbers);
 
   // What broker_admin asks for; these take the lock.
   [[nodiscard]] std::vector<group_depth> depths();
