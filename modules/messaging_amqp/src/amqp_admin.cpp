@@ -61,6 +61,19 @@ result<std::vector<held_letter>> chosen(std::vector<held_letter> all, const std:
   return all;
 }
 
+// Those that are not chosen, in their order: at once, and not only some time after the channel is closed.
+void put_back(amqp::channel& ch, const std::vector<held_letter>& all, const std::vector<held_letter>& taken) {
+  const held_letter* last = nullptr;
+  auto next = taken.rbegin();  // they are in the same order
+  for (auto each = all.rbegin(); each != all.rend() && last == nullptr; ++each) {
+    if (next != taken.rend() && next->from.tag == each->from.tag)
+      ++next;
+    else
+      last = &*each;
+  }
+  if (last != nullptr) ch.nack(last->from, amqp::rejected::requeue, amqp::cumulative::yes);
+}
+
 // Confirmed before the dead letter is taken away.
 task<result<>> replay_these(amqp_link& link, amqp::channel& ch, context ctx, const group_names& names,
                             const std::vector<held_letter>& letters) {
@@ -120,6 +133,7 @@ task<result<std::vector<dead_letter_entry>>> amqp_broker::dead_letters(context c
   WEFT_CO_TRY(const auto names, co_await find_group(*link_, ctx, query.group));
   WEFT_CO_TRY(auto ch, co_await link_->consuming_channel(ctx, for_browsing));
   WEFT_CO_TRY(auto held, co_await hold(*link_, ch, ctx, names, link_->options().max_browse));
+  put_back(ch, held, {});
   WEFT_CO_TRY_VOID(co_await ch.close(std::move(ctx)));
   std::vector<dead_letter_entry> list;
   for (auto& h : held)
@@ -133,11 +147,13 @@ task<result<std::size_t>> amqp_broker::replay(context ctx, std::string group, st
   WEFT_CO_TRY(const auto names, co_await find_group(*link_, ctx, group));
   if (numbers.empty()) co_return co_await replay_all(*link_, std::move(ctx), names);
   WEFT_CO_TRY(auto ch, co_await link_->consuming_channel(ctx, for_browsing));
-  WEFT_CO_TRY(auto held, co_await hold(*link_, ch, ctx, names, link_->options().max_browse));
-  WEFT_CO_TRY(const auto letters, chosen(std::move(held), numbers, group));
-  WEFT_CO_TRY_VOID(co_await replay_these(*link_, ch, ctx, names, letters));
+  WEFT_CO_TRY(const auto held, co_await hold(*link_, ch, ctx, names, link_->options().max_browse));
+  const auto letters = chosen(held, numbers, group);
+  if (letters) WEFT_CO_TRY_VOID(co_await replay_these(*link_, ch, ctx, names, *letters));
+  put_back(ch, held, letters ? *letters : std::vector<held_letter>{});
   WEFT_CO_TRY_VOID(co_await ch.close(std::move(ctx)));
-  co_return letters.size();
+  if (!letters) co_return fail(letters.error());
+  co_return letters->size();
 }
 
 task<result<std::size_t>> amqp_broker::purge(context ctx, std::string group, std::vector<std::uint64_t> numbers) {
@@ -147,11 +163,14 @@ task<result<std::size_t>> amqp_broker::purge(context ctx, std::string group, std
     co_return count;
   }
   WEFT_CO_TRY(auto ch, co_await link_->consuming_channel(ctx, for_browsing));
-  WEFT_CO_TRY(auto held, co_await hold(*link_, ch, ctx, names, link_->options().max_browse));
-  WEFT_CO_TRY(const auto letters, chosen(std::move(held), numbers, group));
-  for (const auto& h : letters) ch.ack(h.from);
+  WEFT_CO_TRY(const auto held, co_await hold(*link_, ch, ctx, names, link_->options().max_browse));
+  const auto letters = chosen(held, numbers, group);
+  if (letters)
+    for (const auto& h : *letters) ch.ack(h.from);
+  put_back(ch, held, letters ? *letters : std::vector<held_letter>{});
   WEFT_CO_TRY_VOID(co_await ch.close(std::move(ctx)));
-  co_return letters.size();
+  if (!letters) co_return fail(letters.error());
+  co_return letters->size();
 }
 
 task<result<std::size_t>> amqp_broker::clear(context ctx, std::string group) {
