@@ -75,8 +75,9 @@ function(weft_test_pch target)
     target_precompile_headers(weft_test_pch PRIVATE
       <gmock/gmock.h> <gtest/gtest.h> <chrono> <coroutine> <expected> <functional> <map> <memory> <optional> <span>
       <string> <string_view> <variant> <vector>)
+    weft_pch_checksum(weft_test_pch)
   endif()
-  target_precompile_headers(${target} REUSE_FROM weft_test_pch)
+  weft_use_pch(${target} weft_test_pch)
 endfunction()
 
 # The modules' sources share another one: those headers of the standard library that nearly all of them read.
@@ -90,6 +91,42 @@ function(weft_module_pch target)
     target_precompile_headers(weft_module_pch PRIVATE
       <algorithm> <array> <atomic> <charconv> <chrono> <coroutine> <cstddef> <cstdint> <deque> <expected> <functional>
       <map> <memory> <optional> <ranges> <span> <string> <string_view> <unordered_map> <utility> <variant> <vector>)
+    weft_pch_checksum(weft_module_pch)
   endif()
-  target_precompile_headers(${target} REUSE_FROM weft_module_pch)
+  weft_use_pch(${target} weft_module_pch)
+endfunction()
+
+# As target_precompile_headers(REUSE_FROM) does it, but for clang under Ninja with a path that is the same in every build
+# folder: ccache takes the arguments of -Xclang as they are, so that what one folder compiled would be found by no other.
+function(weft_use_pch target carrier)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang" OR NOT CMAKE_GENERATOR STREQUAL "Ninja")
+    target_precompile_headers(${target} REUSE_FROM ${carrier})
+    return()
+  endif()
+  get_target_property(folder ${carrier} BINARY_DIR)
+  set(header ${folder}/CMakeFiles/${carrier}.dir/cmake_pch.hxx.pch)
+  file(RELATIVE_PATH path ${CMAKE_BINARY_DIR} ${header})  # Ninja compiles in the build folder
+  target_compile_options(${target} PRIVATE "SHELL:-include-pch ${path}")
+  get_target_property(sources ${target} SOURCES)
+  set_property(SOURCE ${sources} APPEND PROPERTY OBJECT_DEPENDS ${header})
+endfunction()
+
+# A precompiled header holds the path of its build folder, so by its bytes ccache would find nothing that another folder
+# compiled. What it was made of stands for it instead: the text of all its headers, as the preprocessor gives it.
+function(weft_pch_checksum carrier)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    return()
+  endif()
+  get_target_property(headers ${carrier} PRECOMPILE_HEADERS)
+  list(TRANSFORM headers PREPEND "#include ")
+  list(JOIN headers "\n" text)
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/CMakeFiles/${carrier}.dir)
+  file(WRITE ${folder}/checksum.cpp "${text}\n")
+  separate_arguments(flags UNIX_COMMAND "${CMAKE_CXX_FLAGS}")
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} ${flags} -std=c++23 -E -P ${folder}/checksum.cpp
+                  OUTPUT_VARIABLE text ERROR_QUIET RESULT_VARIABLE status)
+  if(status EQUAL 0)
+    string(SHA256 sum "${text}")
+    file(WRITE ${folder}/cmake_pch.hxx.pch.sum "${sum}\n")
+  endif()
 endfunction()

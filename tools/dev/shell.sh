@@ -21,7 +21,7 @@ main() {
   local folder
   folder=$PWD/build/$preset
   export WEFT_BUILD=$folder CC=clang-19 CXX=clang++-19 CMAKE_GENERATOR=Ninja
-  export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+  export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_PCH_EXTSUM=1
   export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
   export ASAN_SYMBOLIZER_PATH=/usr/bin/llvm-symbolizer-19
   local programs
