@@ -51,9 +51,10 @@ task<result<std::vector<held_letter>>> hold(amqp_link& link, amqp::channel& ch, 
   co_return letters;
 }
 
-// Those of these numbers; errc::not_found for one that is not there.
+// Those of these numbers, or all; errc::not_found for one that is not there.
 result<std::vector<held_letter>> chosen(std::vector<held_letter> all, const std::vector<std::uint64_t>& numbers,
                                         const std::string& group) {
+  if (numbers.empty()) return all;
   for (const auto number : numbers)
     if (std::ranges::find(all, number, [](const held_letter& h) { return h.entry.number; }) == all.end())
       return fail(errc::not_found, "no dead letter " + std::to_string(number) + " in group '" + group + "'");
@@ -78,29 +79,17 @@ void put_back(amqp::channel& ch, const std::vector<held_letter>& all, const std:
 task<result<>> replay_these(amqp_link& link, amqp::channel& ch, context ctx, const group_names& names,
                             const std::vector<held_letter>& letters) {
   const auto how = names.partitions > 1 ? partitioned::yes : partitioned::no;
-  std::vector<amqp::message> several;
-  for (const auto& h : letters) several.push_back(names.addressed(to_amqp_copy(*h.entry.what, {}, how)));
-  const auto sent = co_await link.send_all(std::move(ctx), std::move(several));
-  for (std::size_t i = 0; i < sent.size(); ++i)
-    if (sent[i]) ch.ack(letters[i].from);
-  for (const auto& each : sent) WEFT_CO_TRY_VOID(each);
-  co_return result<>{};
-}
-
-// As many as there are now: what fails meanwhile is not replayed with them.
-task<result<std::size_t>> replay_all(amqp_link& link, context ctx, group_names names) {
-  WEFT_CO_TRY(const auto status, co_await status_of(link, ctx, names.dead()));
-  WEFT_CO_TRY(auto ch, co_await link.consuming_channel(ctx, for_browsing));
-  std::size_t count = 0;
-  while (count < status.messages) {
-    WEFT_CO_TRY(const auto letters,
-                co_await hold(link, ch, ctx, names, std::min<std::size_t>(replayed_at_once, status.messages - count)));
-    if (letters.empty()) break;
-    WEFT_CO_TRY_VOID(co_await replay_these(link, ch, ctx, names, letters));
-    count += letters.size();
+  for (std::size_t from = 0; from < letters.size(); from += replayed_at_once) {
+    const auto count = std::min(replayed_at_once, letters.size() - from);
+    std::vector<amqp::message> several;
+    for (std::size_t i = 0; i < count; ++i)
+      several.push_back(names.addressed(to_amqp_copy(*letters[from + i].entry.what, {}, how)));
+    const auto sent = co_await link.send_all(ctx, std::move(several));
+    for (std::size_t i = 0; i < count; ++i)
+      if (sent[i]) ch.ack(letters[from + i].from);
+    for (const auto& each : sent) WEFT_CO_TRY_VOID(each);
   }
-  WEFT_CO_TRY_VOID(co_await ch.close(std::move(ctx)));
-  co_return count;
+  co_return result<>{};
 }
 
 }  // namespace
@@ -145,7 +134,6 @@ task<result<std::vector<dead_letter_entry>>> amqp_broker::dead_letters(context c
 
 task<result<std::size_t>> amqp_broker::replay(context ctx, std::string group, std::vector<std::uint64_t> numbers) {
   WEFT_CO_TRY(const auto names, co_await find_group(*link_, ctx, group));
-  if (numbers.empty()) co_return co_await replay_all(*link_, std::move(ctx), names);
   WEFT_CO_TRY(auto ch, co_await link_->consuming_channel(ctx, for_browsing));
   WEFT_CO_TRY(const auto held, co_await hold(*link_, ch, ctx, names, link_->options().max_browse));
   const auto letters = chosen(held, numbers, group);
