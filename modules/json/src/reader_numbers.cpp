@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <limits>
 
 namespace weft::json {
@@ -176,6 +175,29 @@ bool reader::read_number(number& out) {
 
 namespace {
 
+// The value of a number with a point or an exponent, by its digits: a double would round some fractions away, and
+// cannot hold all whole numbers. False when it has a fraction.
+template <class Token>
+bool make_whole(Token& t) {
+  auto whole_digits = t.digits + t.exponent;  // before the point, once the exponent has moved it
+  t.mantissa = 0;
+  t.fits = true;
+  const auto append = [&t](unsigned digit) {
+    t.fits = t.fits && !__builtin_mul_overflow(t.mantissa, 10u, &t.mantissa) &&
+             !__builtin_add_overflow(t.mantissa, digit, &t.mantissa);
+  };
+  for (const char* at = t.begin; at != t.end && (*at | 0x20) != 'e'; ++at) {
+    if (*at == '-' || *at == '.') continue;
+    const auto digit = static_cast<unsigned>(*at - '0');
+    if (whole_digits-- > 0)
+      append(digit);
+    else if (digit != 0)
+      return false;
+  }
+  for (; whole_digits > 0 && t.fits && t.mantissa != 0; --whole_digits) append(0);
+  return true;
+}
+
 std::string whole_number_between(const std::string& min, const std::string& max) {
   return "must be a whole number from " + min + " to " + max;
 }
@@ -197,13 +219,7 @@ bool reader::read_signed(std::int64_t& out, std::int64_t min, std::int64_t max) 
 bool reader::read_signed_slow(std::int64_t& out, std::int64_t min, std::int64_t max) {
   token t;
   if (!lex_number(t, "a whole number")) return false;
-  if (!t.whole) {
-    double real;
-    if (!to_double(t, real)) return false;
-    if (std::trunc(real) != real) return fail("expected a whole number, got one with a fraction");
-    t.fits = std::fabs(real) <= static_cast<double>(exact_in_double);
-    t.mantissa = t.fits ? static_cast<std::uint64_t>(std::fabs(real)) : 0;
-  }
+  if (!t.whole && !make_whole(t)) return fail("expected a whole number, got one with a fraction");
   constexpr auto limit = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   if (t.fits && t.mantissa <= limit + (t.negative ? 1 : 0)) [[likely]] {
     const auto value = static_cast<std::int64_t>(t.negative ? 0 - t.mantissa : t.mantissa);
@@ -229,13 +245,7 @@ bool reader::read_unsigned(std::uint64_t& out, std::uint64_t max) {
 bool reader::read_unsigned_slow(std::uint64_t& out, std::uint64_t max) {
   token t;
   if (!lex_number(t, "a whole number")) return false;
-  if (!t.whole) {
-    double real;
-    if (!to_double(t, real)) return false;
-    if (std::trunc(real) != real) return fail("expected a whole number, got one with a fraction");
-    t.fits = std::fabs(real) <= static_cast<double>(exact_in_double);
-    t.mantissa = t.fits ? static_cast<std::uint64_t>(std::fabs(real)) : 0;
-  }
+  if (!t.whole && !make_whole(t)) return fail("expected a whole number, got one with a fraction");
   if (t.fits && t.mantissa <= max && (!t.negative || t.mantissa == 0)) [[likely]] {
     out = t.mantissa;
     return true;

@@ -100,6 +100,27 @@ TEST(decode, holds_integers_to_their_range) {
   EXPECT_EQ(refusal<int>("true"), "$: expected a whole number, got a boolean");
 }
 
+TEST(decode, sees_fractions_that_a_double_rounds_away) {
+  const std::string with_fraction = "expected a whole number, got one with a fraction";
+  for (const auto* text : {"1234567890123456.1", "-1234567890123456.1", "9007199254740993.5", "1e-400", "0.5e-1",
+                           "12345678901234567890123.1", "3.00000000000000000000000000000000001"}) {
+    EXPECT_EQ(refusal<std::int64_t>(text), "$: " + with_fraction) << text;
+    EXPECT_EQ(refusal<std::int64_t>(text + std::string(20, ' ')), "$: " + with_fraction) << text;
+  }
+  EXPECT_EQ(refusal<std::uint64_t>("1234567890123456.1"), "$: " + with_fraction);
+  EXPECT_EQ(json::try_decode<std::vector<std::int64_t>>("[1, 1234567890123456.1]").error().path, "$[1]");
+  EXPECT_EQ(json::decode<std::int64_t>("9007199254740993.0"), 9007199254740993);  // which no double is
+  EXPECT_EQ(json::decode<std::int64_t>("-9223372036854775808.00"), std::numeric_limits<std::int64_t>::min());
+  EXPECT_EQ(json::decode<std::uint64_t>("1.8446744073709551615e19"), 18446744073709551615u);
+  EXPECT_EQ(json::decode<std::int64_t>("12500e-2"), 125);
+  EXPECT_EQ(json::decode<std::int64_t>("0e999999999999999"), 0);
+  EXPECT_EQ(json::decode<std::int64_t>("0.000e-5"), 0);
+  EXPECT_EQ(json::decode<std::int64_t>("3.00000000000000000000000000000000000"), 3);
+  EXPECT_EQ(refusal<std::int64_t>("1e19"),
+            "$: must be a whole number from -9223372036854775808 to 9223372036854775807");
+  EXPECT_NE(refusal<std::int64_t>("1e999999999999999"), "decoded");
+}
+
 TEST(decode, reads_durations_with_their_unit) {
   EXPECT_EQ(json::decode<std::chrono::milliseconds>("\"250ms\""), 250ms);
   EXPECT_EQ(json::decode<std::chrono::milliseconds>("\"1.5s\""), 1500ms);
