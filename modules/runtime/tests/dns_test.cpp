@@ -1,5 +1,6 @@
 // Names: literals, the hosts file, and DNS against a server of our own on loopback.
 #include <weft/runtime/epoll_loop.hpp>
+#include <weft/runtime/name_servers.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task_group.hpp>
 
@@ -279,6 +280,46 @@ TEST_F(Dns, MalformedAnswersAreErrors) {
     EXPECT_TRUE(got.error().code() == errc::data_loss || got.error().code() == errc::unavailable)
         << got.error().describe();
     EXPECT_FALSE(resolve("svc.test"));
+  }
+}
+
+TEST_F(Dns, ServersOfOnesOwnAreAskedBesideTheLoops) {
+  fake_name_server other;
+  other.over_udp = [](const dns_question& q) { return reply(q, answered, 1, record(1, 60, {"\x0a\0\0\x09", 4})); };
+  group_.spawn(other.serve_udp(loop_));
+  const auto servers = name_servers::open(loop_, other.where()).value();
+  EXPECT_EQ(loop_.run(servers->query({}, "svc.test", dns_type::a)).value().at(0).where, *address::parse("10.0.0.9:0"));
+  EXPECT_EQ(server_.asked, 0);
+  EXPECT_EQ(query("svc.test", dns_type::a).error().code(), errc::not_found);
+  EXPECT_EQ(other.asked, 1);
+}
+
+task<void> ask(name_servers& of, result<std::vector<dns_record>>& answer) {
+  answer = co_await of.query({}, "svc.test", dns_type::a);
+}
+
+TEST_F(Dns, QuestionsEndWithTheirServers) {
+  server_.over_udp = [](const dns_question&) { return bytes{}; };
+  auto servers = name_servers::open(loop_, server_.where()).value();
+  result<std::vector<dns_record>> answer;
+  task_group asking{loop_};
+  asking.spawn(ask(*servers, answer));
+  loop_.run([](loop& l, int& asked) -> task<void> {
+    while (asked == 0) co_await yield(l);
+  }(loop_, server_.asked));
+  servers.reset();
+  loop_.run([](task_group& all) -> task<void> { co_await all.join(); }(asking));
+  EXPECT_EQ(answer.error().code(), errc::cancelled);
+}
+
+TEST_F(Dns, ServersAreLiteralAddresses) {
+  for (const auto* good : {"127.0.0.1", "127.0.0.1:5353", "::1", "[::1]:5353", "127.0.0.1,[::1]:5353"})
+    EXPECT_TRUE(name_servers::open(loop_, good)) << good;
+  for (const auto* wrong : {"", "dns.example", "127.0.0.1,", "127.0.0.1:0", "127.0.0.1:x", "unix:/run/dns", ",::1"}) {
+    const auto refused = name_servers::open(loop_, wrong);
+    ASSERT_FALSE(refused) << wrong;
+    EXPECT_EQ(refused.error().code(), errc::invalid_argument);
+    EXPECT_NE(refused.error().remedy().find("127.0.0.1:8600"), std::string::npos);
   }
 }
 
