@@ -5,16 +5,21 @@
 //     dns:///?domain=svc.internal&type=a&port=8080   addresses alone, all at that port
 //     min_ttl=1s max_ttl=5m                          bounds of how long an answer is believed
 //     family=4, family=6                             addresses of one kind only
+//     dns://127.0.0.1:8600/?domain=service.consul    asks that name server; several are separated by commas
 //
-// Questions go to the loop's name servers. An answer counts for its records' lowest TTL; then the question is asked
-// again. A name that does not exist is a service without instances. While no server answers, next() fails and whoever
-// watches goes on with the last answer; the pause between attempts doubles from 1 s to 30 s. SRV records keep their
-// priority (host_set.hpp says what comes of it); their targets stay names, which are resolved when they are called
-// (RFC 2782).
+// Without a server questions go to the loop's name servers. An answer counts for its records' lowest TTL; then the
+// question is asked again. A name that does not exist is a service without instances. While no server answers, next()
+// fails and whoever watches goes on with the last answer; the pause between attempts doubles from 1 s to 30 s. SRV
+// records keep their priority (host_set.hpp says what comes of it). Their targets stay names, which are resolved when
+// they are called (RFC 2782), unless the URL names a server: then only that server is sure to know them, and it is
+// asked for their addresses.
 #include <weft/discovery/registry.hpp>
+#include <weft/runtime/name_servers.hpp>
 #include <weft/runtime/sleep.hpp>
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <utility>
 
 #include "registry_url.hpp"
@@ -30,6 +35,7 @@ struct dns_options {
   std::uint16_t port = 0;
   bool ip4 = true, ip6 = true;
   duration min_ttl = std::chrono::seconds{1}, max_ttl = std::chrono::minutes{5};
+  std::shared_ptr<name_servers> servers;  // null: the loop's
 };
 constexpr auto ttl_of_nothing = std::chrono::seconds{5};
 constexpr auto first_pause = std::chrono::seconds{1}, last_pause = std::chrono::seconds{30};
@@ -46,10 +52,52 @@ std::string name_of(const dns_options& o, std::string_view service) {
 }
 
 // No records are no error here.
-task<result<std::vector<dns_record>>> records(loop& l, context ctx, std::string name, dns_type type) {
-  auto found = co_await l.query_dns(std::move(ctx), std::move(name), type);
+task<result<std::vector<dns_record>>> records(loop& l, const dns_options& o, context ctx, std::string name,
+                                              dns_type type) {
+  auto found = co_await (o.servers ? o.servers->query(std::move(ctx), std::move(name), type)
+                                   : l.query_dns(std::move(ctx), std::move(name), type));
   if (!found && found.error().code() == errc::not_found) co_return std::vector<dns_record>{};
   co_return found;
+}
+
+// Of a host, in the kinds of addresses that are wanted.
+task<result<std::vector<dns_record>>> addresses(loop& l, const dns_options& o, context ctx, std::string name) {
+  std::vector<dns_record> all;
+  if (o.ip4) {
+    WEFT_CO_TRY(all, co_await records(l, o, ctx, name, dns_type::a));
+  }
+  if (o.ip6) {
+    WEFT_CO_TRY(auto found, co_await records(l, o, ctx, name, dns_type::aaaa));
+    std::ranges::move(found, std::back_inserter(all));
+  }
+  co_return all;
+}
+
+// "." says that the service is decidedly not available.
+bool names_nobody(const dns_record& r) { return r.target.empty() || r.target == "."; }
+
+// Each at its addresses, as the registry's own server has them.
+task<result<>> resolve_targets(loop& l, const dns_options& o, context ctx, std::vector<dns_record>& services) {
+  std::vector<dns_record> resolved;
+  std::map<std::string, std::vector<dns_record>, std::less<>> known;
+  for (auto& service : services) {
+    if (names_nobody(service) || address::parse_host(service.target, 0)) {
+      resolved.push_back(std::move(service));
+      continue;
+    }
+    auto at = known.find(service.target);
+    if (at == known.end()) {
+      WEFT_CO_TRY(auto found, co_await addresses(l, o, ctx, service.target));
+      at = known.emplace(service.target, std::move(found)).first;
+    }
+    for (const auto& place : at->second) {
+      auto& one = resolved.emplace_back(service);
+      one.target = place.where.host();
+      one.ttl = std::min(one.ttl, place.ttl);
+    }
+  }
+  services = std::move(resolved);
+  co_return result<>{};
 }
 
 dns_answer from_srv(std::vector<dns_record> found, const std::string& service) {
@@ -59,8 +107,7 @@ dns_answer from_srv(std::vector<dns_record> found, const std::string& service) {
   std::vector<instance> all;
   for (const auto& r : found) {
     a.ttl = std::min<duration>(a.ttl, r.ttl);
-    // "." says that the service is decidedly not available.
-    if (r.target.empty() || r.target == ".") continue;
+    if (names_nobody(r)) continue;
     instance i;
     i.service = service;
     i.where = {.host = r.target, .port = r.port};
@@ -74,8 +121,9 @@ dns_answer from_srv(std::vector<dns_record> found, const std::string& service) {
   return a;
 }
 
-void add_addresses(dns_answer& a, std::vector<instance>& all, const std::vector<dns_record>& found,
-                   const std::string& service, std::uint16_t port) {
+dns_answer from_addresses(const std::vector<dns_record>& found, const std::string& service, std::uint16_t port) {
+  dns_answer a;
+  std::vector<instance> all;
   for (const auto& r : found) {
     a.ttl = std::min<duration>(a.ttl, r.ttl);
     instance i;
@@ -84,31 +132,26 @@ void add_addresses(dns_answer& a, std::vector<instance>& all, const std::vector<
     i.id = i.where.authority();
     all.push_back(std::move(i));
   }
+  a.found = make_snapshot(std::move(all));
+  return a;
 }
 
 task<result<dns_answer>> ask(loop& l, context ctx, dns_options o, std::string service) {
   const auto name = name_of(o, service);
   if (o.kind != question_kind::address) {
-    WEFT_CO_TRY(auto found, co_await records(l, ctx, "_" + service + "._tcp" + (o.domain.empty() ? "" : "." + o.domain),
-                                             dns_type::srv));
-    if (!found.empty() || o.kind == question_kind::srv) co_return from_srv(std::move(found), service);
+    WEFT_CO_TRY(
+        auto found,
+        co_await records(l, o, ctx, "_" + service + "._tcp" + (o.domain.empty() ? "" : "." + o.domain), dns_type::srv));
+    const bool answered = !found.empty() || o.kind == question_kind::srv;
+    if (o.servers) WEFT_CO_TRY_VOID(co_await resolve_targets(l, o, ctx, found));
+    if (answered) co_return from_srv(std::move(found), service);
   }
-  dns_answer a;
-  std::vector<instance> all;
-  if (o.ip4) {
-    WEFT_CO_TRY(const auto found, co_await records(l, ctx, name, dns_type::a));
-    add_addresses(a, all, found, service, o.port);
-  }
-  if (o.ip6) {
-    WEFT_CO_TRY(const auto found, co_await records(l, ctx, name, dns_type::aaaa));
-    add_addresses(a, all, found, service, o.port);
-  }
-  if (!all.empty() && o.port == 0)
+  WEFT_CO_TRY(const auto found, co_await addresses(l, o, ctx, name));
+  if (!found.empty() && o.port == 0)
     co_return fail(
         error{errc::failed_precondition, name + " has addresses, but no SRV record names its port"}.with_remedy(
             "add port=... to the registry's URL"));
-  a.found = make_snapshot(std::move(all));
-  co_return a;
+  co_return from_addresses(found, service, o.port);
 }
 
 class dns_watch final : public watch {
@@ -172,14 +215,17 @@ class dns_registry final : public registry {
 
 result<std::unique_ptr<registry>> make_dns_registry(loop& l, std::string_view url, const registry_wiring&) {
   const auto rest = url.substr(url.find(':') + 1);
-  if (!rest.starts_with("///") && rest != "//")
-    return fail(error{errc::invalid_argument, "expected dns:///?domain=..., without a name server"}.with_remedy(
-        "name servers are the loop's: epoll_loop_options::dns_servers"));
-  const auto query = rest.find('?');
-  if (query != std::string_view::npos ? query != 3 : rest.size() > 3)
-    return fail(errc::invalid_argument, "nothing but parameters may follow dns:///");
-  WEFT_TRY(auto parameters, url_parameters::parse(query == std::string_view::npos ? "" : rest.substr(query + 1)));
+  if (!rest.starts_with("//"))
+    return fail(errc::invalid_argument, "expected dns:///?domain=... or dns://server:port/?domain=...");
+  const auto query = std::min(rest.find('?'), rest.size());
+  auto servers = rest.substr(2, query - 2);
+  if (servers.ends_with('/')) servers.remove_suffix(1);
+  if (servers.contains('/')) return fail(errc::invalid_argument, "nothing but parameters may follow the name server");
+  WEFT_TRY(auto parameters, url_parameters::parse(query == rest.size() ? "" : rest.substr(query + 1)));
   dns_options o;
+  if (!servers.empty()) {
+    WEFT_TRY(o.servers, name_servers::open(l, servers));
+  }
   o.domain = parameters.text("domain");
   const auto type = parameters.text("type", "any");
   o.kind = type == "srv" ? question_kind::srv : type == "a" ? question_kind::address : question_kind::any;

@@ -93,6 +93,23 @@ TEST_F(DnsRegistry, ServiceRecordsWithTheirPrioritiesAndWeights) {
   EXPECT_EQ(found[2].priority, 20u);
 }
 
+TEST_F(DnsRegistry, AServerOfItsOwnIsAskedForTheTargetsToo) {
+  sim_.set_dns("_posts._tcp.svc.test",
+               {srv("p1.svc.test", 8081, 10, 75, 1h), srv("p1.svc.test", 8082, 10, 5, 1h),
+                srv("10.9.0.9", 8083, 20, 1, 1h), srv("gone.svc.test", 8084, 10, 1, 1h), srv(".", 0, 10, 1, 1h)});
+  sim_.set_dns("p1.svc.test", {a("10.9.0.1", 1h),
+                               {.type = dns_type::aaaa, .ttl = 7s, .where = address::parse_host("::7", 0).value()}});
+  const auto w = open("dns://10.9.9.9:53/?domain=svc.test")->watch("posts");
+  const auto found = next(*w);
+  EXPECT_EQ(ids(found), (names{"10.9.0.1:8081", "10.9.0.1:8082", "10.9.0.9:8083", "[::7]:8081", "[::7]:8082"}));
+  EXPECT_EQ(found->instances[0].weight, 75u);
+  EXPECT_EQ(found->instances[2].priority, 20u);
+  const auto asked = sim_.now();
+  sim_.set_dns("p1.svc.test", {a("10.9.0.2", 1h)});
+  EXPECT_EQ(ids(next(*w)), (names{"10.9.0.2:8081", "10.9.0.2:8082", "10.9.0.9:8083"}));
+  EXPECT_LT(sim_.now() - asked, 8s);  // the lowest time to live of all answers
+}
+
 TEST_F(DnsRegistry, TheNextPriorityTakesOverWhenNoneOfTheFirstIsHealthy) {
   sim_.set_dns("_posts._tcp.svc.test", {srv("10.9.0.1", 80, 10, 1, 1h), srv("10.9.0.2", 80, 20, 1, 1h)});
   auto& l = host_.loop();
@@ -151,13 +168,13 @@ TEST_F(DnsRegistry, TheLastAnswerOutlivesTheNameServer) {
 
 TEST(DnsUrl, ErrorsNameThePlaceAndTheRemedy) {
   epoll_loop l;
-  for (const auto* url : {"dns:", "dns://127.0.0.1:53/?domain=a", "dns:///path", "dns:///?type=mx", "dns:///?type=a",
-                          "dns:///?port=70000", "dns:///?family=5", "dns:///?min_ttl=0s",
-                          "dns:///?min_ttl=2m&max_ttl=1m", "dns:///?domian=svc.test"})
+  for (const auto* url : {"dns:", "dns://names.example/?domain=a", "dns://127.0.0.1:0", "dns://127.0.0.1/a",
+                          "dns:///path", "dns:///?type=mx", "dns:///?type=a", "dns:///?port=70000", "dns:///?family=5",
+                          "dns:///?min_ttl=0s", "dns:///?min_ttl=2m&max_ttl=1m", "dns:///?domian=svc.test"})
     EXPECT_EQ(open_registry(l, url).error().code(), errc::invalid_argument) << url;
-  EXPECT_NE(open_registry(l, "dns://127.0.0.1:53/").error().remedy().find("dns_servers"), std::string::npos);
-  EXPECT_TRUE(open_registry(l, "dns://"));
-  EXPECT_TRUE(open_registry(l, "dns:///"));
+  EXPECT_NE(open_registry(l, "dns://names.example/").error().remedy().find("127.0.0.1:8600"), std::string::npos);
+  for (const auto* url : {"dns://", "dns:///", "dns://127.0.0.1", "dns://[::1]:8600?domain=a", "dns://127.0.0.1,::1/"})
+    EXPECT_TRUE(open_registry(l, url)) << url;
 }
 
 }  // namespace

@@ -61,10 +61,13 @@ class Dnsmasq : public testing::Test {
     ASSERT_TRUE(server_->started());
   }
   task<std::vector<std::string>> first(std::string url, std::string service) {
-    const auto r = make_registry(*loop_, url);
+    return first_of(*loop_, std::move(url), std::move(service));
+  }
+  static task<std::vector<std::string>> first_of(loop& l, std::string url, std::string service) {
+    const auto r = make_registry(l, url);
     const auto w = r->watch(service);
     for (int i = 0; i < 100; ++i) {  // until the server is up
-      auto seen = co_await w->next(context{}.with_timeout(*loop_, 20s));
+      auto seen = co_await w->next(context{}.with_timeout(l, 20s));
       if (seen) co_return list(*seen);
     }
     co_return std::vector<std::string>{"no answer"};
@@ -91,6 +94,19 @@ TEST_F(Dnsmasq, FindsAddressesAndServiceRecords) {
   EXPECT_EQ(loop_->run(first("dns:///?domain=weft.test", "feed")),
             (std::vector<std::string>{"p1.weft.test:8081 75", "p2.weft.test:8082 25"}));
   EXPECT_EQ(loop_->run(first("dns:///?domain=weft.test&port=80", "nobody")), std::vector<std::string>{});
+}
+
+TEST_F(Dnsmasq, IsAskedByThoseWhoNameIt) {
+  serve(
+      "host-record=posts.weft.test,127.0.0.1\n"
+      "host-record=p1.weft.test,127.0.0.1\nhost-record=p2.weft.test,127.0.0.2,::1\n"
+      "srv-host=_feed._tcp.weft.test,p1.weft.test,8081,10,75\nsrv-host=_feed._tcp.weft.test,p2.weft.test,8082,20,25\n");
+  epoll_loop elsewhere{{.dns_servers = "127.0.0.1:1"}};  // where nobody answers
+  const auto server = "dns://127.0.0.1:" + std::to_string(port_);
+  EXPECT_EQ(elsewhere.run(first_of(elsewhere, server + "/?domain=weft.test&port=80", "posts")),
+            std::vector<std::string>{"127.0.0.1:80 1"});
+  EXPECT_EQ(elsewhere.run(first_of(elsewhere, "dns://127.0.0.1:1," + server.substr(6) + "?domain=weft.test", "feed")),
+            (std::vector<std::string>{"127.0.0.1:8081 75", "127.0.0.2:8082 25", "[::1]:8082 25"}));
 }
 
 TEST_F(Dnsmasq, SeesAChangeAfterTheTimeToLiveAndOutlivesTheServer) {

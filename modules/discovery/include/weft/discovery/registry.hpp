@@ -88,7 +88,7 @@ struct registry_kind {
 // URLs:
 //   static:users=127.0.0.1:8081,127.0.0.1:8082;posts=http://posts:8080   (see static_registry.cpp for weights and
 //   zones) memory:  memory:name            shared by everything in the process that uses the name
-//   dns:///?domain=svc.internal     A, AAAA and SRV records
+//   dns:///?domain=svc.internal     A, AAAA and SRV records; dns://127.0.0.1:8600/?domain=... asks that name server
 //   consul://host:port?dc=&token=   HTTP API v1 (consuls:// over TLS); see consul.hpp
 // errc::invalid_argument names what is wrong with the URL, without its secrets.
 [[nodiscard]] result<std::unique_ptr<registry>> open_registry(loop& l, std::string_view url,
