@@ -26,6 +26,24 @@ std::string_view skip_space_and_comments(std::string_view sql) {
   }
 }
 
+bool is_letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+
+// Also where the word stands in a text or a comment; then the statement is only treated with more care.
+bool names_a_write(std::string_view sql) {
+  static constexpr std::array<std::string_view, 5> words{"insert", "update", "delete", "merge", "into"};
+  for (std::size_t i = 0; i < sql.size();) {
+    if (!is_letter(sql[i])) {
+      ++i;
+      continue;
+    }
+    const auto begin = i;
+    while (i < sql.size() && is_letter(sql[i])) ++i;
+    const auto found = first_word(sql.substr(begin, i - begin));
+    if (std::ranges::find(words, found) != words.end()) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string first_word(std::string_view sql) {
@@ -44,7 +62,8 @@ std::string first_word(std::string_view sql) {
 
 bool looks_reading(std::string_view sql) {
   const auto word = first_word(sql);
-  return word == "select" || word == "with" || word == "values" || word == "explain" || word == "show";
+  if (word == "with" || word == "explain") return !names_a_write(sql);
+  return word == "select" || word == "values" || word == "show";
 }
 
 result<> check_statement(const statement& s) {

@@ -12,7 +12,8 @@ namespace weft::storage {
 // In lower case; after white space and comments. Empty when there is none.
 [[nodiscard]] std::string first_word(std::string_view sql);
 
-// Whether the statement looks as if it only reads. `WITH ... INSERT` does too: the engine knows better.
+// Whether the statement looks as if it only reads, so that it may go to a connection that reads, and be repeated when
+// its connection is lost. Functions that write behind a SELECT are not seen.
 [[nodiscard]] bool looks_reading(std::string_view sql);
 
 // errc::invalid_argument: no statement, one that opens or ends transactions, or text with a NUL byte among the values.
