@@ -17,30 +17,43 @@ result<> outbox_options::validate() const {
 
 namespace {
 
-task<result<>> make_shards(storage::transaction& tx, context ctx, unsigned wanted) {
-  WEFT_CO_TRY(const auto found, co_await tx.query(ctx, "SELECT count(*) FROM weft_outbox_shards"));
-  WEFT_CO_TRY(const auto there, found.scalar<unsigned>());
-  if (there == wanted) co_return result<>{};
-  if (there != 0)
-    co_return fail(
-        error{errc::failed_precondition, "outbox.shards: the tables were made for " + std::to_string(there) +
-                                             " shards, and the options say " + std::to_string(wanted)}
-            .with_remedy("say " + std::to_string(there) +
-                         "; or, with the outbox empty and no relay running, delete the rows of weft_outbox_shards"));
-  std::vector<storage::statement> all;
-  for (unsigned i = 0; i < wanted; ++i)
-    all.push_back({"INSERT INTO weft_outbox_shards (shard) VALUES ($1)", {static_cast<std::int64_t>(i)}});
-  WEFT_CO_TRY_VOID(co_await tx.batch(ctx, std::move(all)));
-  co_return result<>{};
+error other_number_of_shards(unsigned there, unsigned wanted) {
+  return error{errc::failed_precondition, "outbox.shards: the tables were made for " + std::to_string(there) +
+                                              " shards, and the options say " + std::to_string(wanted)}
+      .with_remedy("say " + std::to_string(there) +
+                   "; or, with the outbox empty and no relay running, delete the rows of weft_outbox_shards");
 }
 
 struct prepare_shards {
   storage::engine kind;
   unsigned wanted;
+
   task<result<>> operator()(storage::transaction& tx, context ctx) const {
-    if (kind == storage::engine::postgres)  // processes that start at once: one makes the rows, the others find them
+    if (auto there = co_await check(tx, ctx); !there || *there) co_return discard(std::move(there));
+    // Processes that start at once: one makes the rows, the others find them. Relays are not held up by a lock that is
+    // taken at every start.
+    if (kind == storage::engine::postgres) {
       WEFT_CO_TRY_VOID(co_await tx.execute(ctx, "LOCK TABLE weft_outbox_shards IN EXCLUSIVE MODE"));
-    co_return co_await make_shards(tx, ctx, wanted);
+      if (auto there = co_await check(tx, ctx); !there || *there) co_return discard(std::move(there));
+    }
+    std::vector<storage::statement> all;
+    for (unsigned i = 0; i < wanted; ++i)
+      all.push_back({"INSERT INTO weft_outbox_shards (shard) VALUES ($1)", {static_cast<std::int64_t>(i)}});
+    WEFT_CO_TRY_VOID(co_await tx.batch(ctx, std::move(all)));
+    co_return result<>{};
+  }
+
+ private:
+  // Whether they are there.
+  task<result<bool>> check(storage::transaction& tx, context ctx) const {
+    WEFT_CO_TRY(const auto found, co_await tx.query(ctx, "SELECT count(*) FROM weft_outbox_shards"));
+    WEFT_CO_TRY(const auto there, found.scalar<unsigned>());
+    if (there != 0 && there != wanted) co_return fail(other_number_of_shards(there, wanted));
+    co_return there == wanted;
+  }
+  static result<> discard(result<bool> r) {
+    if (!r) return fail(r.error());
+    return {};
   }
 };
 
@@ -124,6 +137,10 @@ void outbox::committed() {
   impl_->tasks.spawn(impl_->notify_others(impl_->tasks.derive(context{})));
 }
 
+void outbox::impl::parked_ones_changed() {
+  for (auto* each : relays) each->read_everything();
+}
+
 bool outbox::impl::all_shards_are_held_here() const {
   std::size_t held = 0;
   for (const auto* each : relays) held += each->leases();
@@ -177,6 +194,7 @@ task<result<std::size_t>> outbox::replay(context ctx, std::vector<std::int64_t> 
   WEFT_CO_TRY(const auto count,
               co_await (numbers.empty() ? impl_->db.execute(ctx, impl_->replay_all)
                                         : impl_->db.execute(ctx, impl_->replay_some, {impl_->sql.list(numbers)})));
+  impl_->parked_ones_changed();
   committed();
   co_return static_cast<std::size_t>(count);
 }
@@ -185,6 +203,7 @@ task<result<std::size_t>> outbox::purge(context ctx, std::vector<std::int64_t> n
   WEFT_CO_TRY(const auto count,
               co_await (numbers.empty() ? impl_->db.execute(ctx, impl_->purge_all)
                                         : impl_->db.execute(ctx, impl_->purge_some, {impl_->sql.list(numbers)})));
+  impl_->parked_ones_changed();
   committed();  // what waited behind them may go
   co_return static_cast<std::size_t>(count);
 }

@@ -11,6 +11,7 @@
 namespace weft::messaging {
 
 inline constexpr std::string_view outbox_channel = "weft_outbox";
+inline constexpr std::string_view leases_changed = "leases";  // on that channel; without it: there are messages
 
 struct outbox::impl {
   impl(storage::database& d, outbox_options o)
@@ -19,6 +20,7 @@ struct outbox::impl {
   // Tells the relays of other processes, coalesced: a NOTIFY inside the user's transaction would cost it dearly.
   task<void> notify_others(context ctx);
   [[nodiscard]] bool all_shards_are_held_here() const;
+  void parked_ones_changed();
 
   storage::database& db;
   outbox_options options;
@@ -28,6 +30,8 @@ struct outbox::impl {
   bool notifying = false;
   struct listener {  // a relay of this process
     virtual void wake() = 0;
+    virtual void read_everything() = 0;  // rows below those that were read may be read again
+    virtual void share_leases() = 0;     // a relay came, or gave something back
     [[nodiscard]] virtual std::size_t leases() const = 0;
 
    protected:

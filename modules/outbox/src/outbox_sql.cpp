@@ -31,6 +31,10 @@ std::vector<storage::migration> outbox_sql::migrations() {
                  "CREATE INDEX weft_outbox_parked ON weft_outbox (message_key, seq) WHERE state = 2",
                  "CREATE TABLE weft_outbox_shards (shard integer PRIMARY KEY, owner text NOT NULL DEFAULT '', "
                  "token bigint NOT NULL DEFAULT 0, expires bigint NOT NULL DEFAULT 0)"}}},
+      // Who there is to share the shards.
+      {.version = 2,
+       .statements = {.both = {"CREATE TABLE weft_outbox_relays (name text NOT NULL PRIMARY KEY, "
+                               "expires bigint NOT NULL)"}}},
   };
 }
 
@@ -82,5 +86,11 @@ std::string outbox_sql::list(std::span<const std::string> texts) const {
 }
 
 std::string_view outbox_sql::locked() const noexcept { return kind_ == storage::engine::sqlite ? "" : " FOR SHARE"; }
+std::string_view outbox_sql::locked_to_change(locks_of_others others) const noexcept {
+  if (kind_ == storage::engine::sqlite) return "";
+  return others == locks_of_others::wait ? " FOR UPDATE" : " FOR UPDATE SKIP LOCKED";
+}
+
+std::int64_t outbox_sql::lease(unsigned shard, std::int64_t token) noexcept { return token * 1024 + shard; }
 
 }  // namespace weft::messaging

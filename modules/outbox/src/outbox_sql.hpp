@@ -30,6 +30,13 @@ class outbox_sql {
   [[nodiscard]] std::string list(std::span<const std::string> texts) const;
   // At the end of a SELECT: others may not change the row before this transaction ends.
   [[nodiscard]] std::string_view locked() const noexcept;
+  // The same for rows that this transaction is about to change: so they are locked in the order of the SELECT.
+  enum class locks_of_others : std::uint8_t { wait, skip };
+  [[nodiscard]] std::string_view locked_to_change(locks_of_others others) const noexcept;
+
+  // A shard under one of its leases as one number, and the same of a row of weft_outbox_shards.
+  [[nodiscard]] static std::int64_t lease(unsigned shard, std::int64_t token) noexcept;
+  static constexpr std::string_view lease_of_row = "(token * 1024 + shard)";
 
  private:
   [[nodiscard]] std::string elements(int parameter, std::string_view type) const;

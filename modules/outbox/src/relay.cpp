@@ -12,14 +12,19 @@ namespace weft::messaging {
 
 namespace {
 
-relay_window_options window_options(const relay_options& o, const broker& to) {
+relay_window_options window_options(const relay_options& o, const broker& to, storage::engine kind) {
   return {.rows = o.window,
           .bytes = o.window_bytes,
           .batch = o.batch,
           .max_body_bytes = to.features().max_message_bytes,
           .first_pause = o.first_pause,
           .longest_pause = o.longest_pause,
-          .followers_wait = o.followers == behind_parked::wait};
+          .followers_wait = o.followers == behind_parked::wait,
+          // SQLite has one writer at a time. What waits behind a parked message may be let go by another hand.
+          .in_commit_order = kind == storage::engine::sqlite && o.followers == behind_parked::go_on,
+          .same_key = o.same_key > 0                                 ? o.same_key
+                      : to.features().set.has(feature::transactions) ? o.batch
+                                                                     : 1};
 }
 
 }  // namespace
@@ -31,6 +36,8 @@ result<> relay_options::validate() const {
   if (name.find('\0') != std::string::npos || name.size() > max_name_bytes) return wrong("name", "at most 255 bytes");
   if (batch == 0) return wrong("batch", "at least 1");
   if (calls == 0) return wrong("calls", "at least 1");
+  if (same_key > 1 && followers == behind_parked::wait)
+    return wrong("same_key", "1, where those behind a parked message wait");
   if (window < batch) return wrong("window", "at least as many as batch");
   if (window_bytes == 0) return wrong("window_bytes", "at least 1");
   if (lease < std::chrono::milliseconds{50}) return wrong("lease", "at least 50 ms");
@@ -48,37 +55,35 @@ outbox_relay::impl::impl(outbox::impl& from, broker& to, relay_options o)
       l{from.db.owner()},
       bus{to},
       options{std::move(o)},
-      window{window_options(options, to)},
+      window{window_options(options, to, from.db.kind())},
       look{l},
       due{l},
       ended{l},
       progress{l},
+      lease_due{l},
       tasks{l} {
   owner = options.name.empty() ? l.random().make_uuid_v4().to_string() : options.name;
   const auto& q = box.sql;
   const std::string now{q.now()};
-  sql.renew = "UPDATE weft_outbox_shards SET expires = " + now + " + $1 WHERE owner = $2 AND " +
-              q.in("shard", 3, "bigint") + " RETURNING shard, token";
-  sql.acquire = "UPDATE weft_outbox_shards SET owner = $2, token = token + 1, expires = " + now +
-                " + $1 WHERE (owner = '' OR owner = $2 OR expires <= " + now + ") AND " +
-                q.not_in("shard", 3, "bigint") + " RETURNING shard, token";
-  sql.release = "UPDATE weft_outbox_shards SET owner = '', expires = 0 WHERE shard = $1 AND token = $2";
+  prepare_lease_statements(now);
   sql.read = "SELECT seq, shard, id, topic, message_key, meta, body, " + now +
-             " - added_at FROM weft_outbox AS o WHERE state = 0 AND " + q.in("shard", 1, "bigint") + " AND " +
-             q.not_in("seq", 2, "bigint") + " AND " + q.not_in("message_key", 3, "text");
+             " - added_at FROM weft_outbox AS o WHERE state = 0 AND seq > $5 AND " + q.in("shard", 1, "bigint") +
+             " AND " + q.not_in("seq", 2, "bigint") + " AND " + q.not_in("message_key", 3, "text");
   if (options.followers == behind_parked::wait)
     sql.read +=
         " AND NOT EXISTS (SELECT 1 FROM weft_outbox AS p WHERE p.state = 2 AND p.message_key = o.message_key "
         "AND p.message_key <> '' AND p.seq < o.seq)";
   sql.read += " ORDER BY seq LIMIT $4";
-  // The lease is looked at, and on PostgreSQL held, by the transaction that marks.
-  sql.check = "SELECT token FROM weft_outbox_shards WHERE shard = $1 AND token = $2" + std::string{q.locked()};
-  const std::string leased = " AND EXISTS (SELECT 1 FROM weft_outbox_shards AS s WHERE s.shard = $2 AND s.token = $3)";
-  sql.remove = "DELETE FROM weft_outbox WHERE " + q.in("seq", 1, "bigint") + leased;
+  // The leases are looked at, and on PostgreSQL held, by the transaction that marks. Locks are taken in one order.
+  const auto leases = q.in(outbox_sql::lease_of_row, 1, "bigint");
+  sql.check =
+      "SELECT shard, token FROM weft_outbox_shards WHERE " + leases + " ORDER BY shard" + std::string{q.locked()};
+  const auto leased = " AND shard IN (SELECT shard FROM weft_outbox_shards WHERE " + leases + ")";
+  sql.remove = "DELETE FROM weft_outbox WHERE " + q.in("seq", 2, "bigint") + leased;
   sql.keep = "UPDATE weft_outbox SET state = 1, ended_at = " + now + " WHERE state = 0 AND " +
-             q.in("seq", 1, "bigint") + leased;
+             q.in("seq", 2, "bigint") + leased;
   sql.park =
-      "UPDATE weft_outbox SET state = 2, ended_at = " + now + ", reason = $4 WHERE state = 0 AND seq = $1" + leased;
+      "UPDATE weft_outbox SET state = 2, ended_at = " + now + ", reason = $3 WHERE state = 0 AND seq = $2" + leased;
   sql.purge = "DELETE FROM weft_outbox WHERE seq IN (SELECT seq FROM weft_outbox WHERE state = 1 AND ended_at < " +
               now + " - $1 ORDER BY ended_at LIMIT 500)";
   if (auto* m = options.metrics; m != nullptr) {
@@ -88,6 +93,7 @@ outbox_relay::impl::impl(outbox::impl& from, broker& to, relay_options o)
     const auto changes = m->add_counter("weft_outbox_lease_changes_total", "Leases of shards.", {"change"});
     lease_taken = changes.with({"taken"});
     lease_lost = changes.with({"lost"});
+    lease_handed_over = changes.with({"handed_over"});
     held = m->add_gauge("weft_outbox_leases", "Shards that are leased to this relay.");
     backlog = m->add_gauge("weft_outbox_backlog", "Messages that wait in the outbox, counted up to a million.");
     parked_now = m->add_gauge("weft_outbox_parked", "Messages that are parked.");
@@ -102,6 +108,8 @@ void outbox_relay::impl::warn(std::string_view what, const error& why) const {
 }
 
 void outbox_relay::impl::wake() { look.set(); }
+void outbox_relay::impl::read_everything() { window.read_everything(); }
+void outbox_relay::impl::share_leases() { share_due = true, lease_due.set(); }
 
 void outbox_relay::impl::count() {
   const auto& now = window.counted();
@@ -115,7 +123,9 @@ void outbox_relay::impl::count() {
 
 task<result<>> outbox_relay::impl::start(context ctx) {
   if (std::exchange(started, true)) co_return fail(errc::failed_precondition, "the relay was started before");
-  WEFT_CO_TRY_VOID(co_await acquire(ctx));
+  WEFT_CO_TRY_VOID(co_await renew(ctx));
+  WEFT_CO_TRY_VOID(co_await acquire(ctx, fair_share()));
+  if (relays > 1) co_await tell_of_leases(ctx);
   box.relays.insert(this);
   const auto own = tasks.derive(ctx);
   tasks.spawn(lease_regularly(own));
@@ -131,29 +141,34 @@ task<result<>> outbox_relay::impl::stop(context ctx) {
   if (!started || std::exchange(stopping, true)) co_return result<>{};
   look_again();
   result<> in_time;
-  while (calls > 0 || window.anything_to_mark() || marking) {
+  while ((calls > 0 || window.to_mark() > 0 || marking) && !marks_no_more) {
     progress.reset();
     in_time = co_await progress.wait(ctx);
     if (!in_time) break;
   }
-  const auto left = window.out();
+  const auto left = window.out() + window.to_mark();
   tasks.cancel();
   co_await tasks.join();
   box.relays.erase(this);
-  std::vector<storage::statement> releases;
+  co_await leave();
+  if (left > 0)
+    co_return fail(in_time ? errc::cancelled : errc::deadline_exceeded,
+                   std::to_string(left) + " messages were left unconfirmed or unmarked; they are published again");
+  co_return result<>{};
+}
+
+task<void> outbox_relay::impl::leave() {
+  const auto in_time = context{}.with_timeout(l, std::chrono::seconds{5});
+  std::vector<storage::statement> goodbye;
   for (const auto shard : window.shards())
-    releases.push_back({sql.release, {shard, window.token_of(static_cast<unsigned>(shard))}});
-  if (!releases.empty())
-    if (const auto released =
-            co_await box.db.batch(context{}.with_timeout(l, std::chrono::seconds{5}), std::move(releases));
-        !released)
-      warn("leases could not be given back", released.error());
+    goodbye.push_back({sql.release, {shard, window.token_of(static_cast<unsigned>(shard))}});
+  goodbye.push_back({sql.leave, {owner}});
   for (const auto shard : window.shards()) window.lose(static_cast<unsigned>(shard));
   held.set(0);
-  if (!in_time)
-    co_return fail(errc::deadline_exceeded,
-                   std::to_string(left) + " messages were left unconfirmed; they are published again");
-  co_return result<>{};
+  if (const auto released = co_await box.db.batch(in_time, std::move(goodbye)); !released)
+    warn("leases could not be given back", released.error());
+  else
+    co_await tell_of_leases(in_time);
 }
 
 // ---- reading
@@ -171,14 +186,15 @@ task<void> outbox_relay::impl::read(context ctx) {
       if (got) due.set();
       if ((got && *got == rows) || (!got && got.error().code() == errc::resource_exhausted && rows > 1)) continue;
     }
-    static_cast<void>(co_await look.wait(ctx.with_timeout(l, options.poll)));
+    const bool woken = (co_await look.wait(ctx.with_timeout(l, options.poll))).has_value();
     if (!ctx.check(l.now())) co_return;
+    if (!woken) window.read_everything();
   }
 }
 
 // PostgreSQL keeps plans. One that was made while the table was small goes through all of it, or sorts all that waits,
 // each time; so for this transaction only the indexes are left.
-std::vector<storage::statement> outbox_relay::impl::planned_by_index() const {
+std::vector<storage::statement> outbox_relay::impl::settings_for_reading() const {
   std::vector<storage::statement> batch;
   if (box.db.kind() == storage::engine::postgres)
     batch.push_back(
@@ -187,11 +203,20 @@ std::vector<storage::statement> outbox_relay::impl::planned_by_index() const {
   return batch;
 }
 
+// And a mark is not worth a sync: should the server lose its power with it, the message is published once more, under
+// the same id, as after any mark that was not made.
+std::vector<storage::statement> outbox_relay::impl::settings_for_marking() const {
+  auto batch = settings_for_reading();
+  if (box.db.kind() == storage::engine::postgres)
+    batch.push_back({"SELECT set_config('synchronous_commit', 'off', true)"});
+  return batch;
+}
+
 task<result<std::size_t>> outbox_relay::impl::read_once(context ctx, std::size_t rows) {
   window.begin_reading();
-  storage::parameters values{box.sql.list(window.shards()), box.sql.list(window.rows()),
-                             box.sql.list(window.held_back()), static_cast<std::int64_t>(rows)};
-  auto batch = planned_by_index();
+  storage::parameters values{box.sql.list(window.kept()), box.sql.list(window.rows()), box.sql.list(window.held_back()),
+                             static_cast<std::int64_t>(rows), window.read_after()};
+  auto batch = settings_for_reading();
   batch.push_back({sql.read, std::move(values)});
   WEFT_CO_TRY(const auto results, co_await box.db.batch(ctx, std::move(batch)));
   const auto& found = results.back();
@@ -199,6 +224,7 @@ task<result<std::size_t>> outbox_relay::impl::read_once(context ctx, std::size_t
     WEFT_CO_TRY(auto row, read_row(r));
     window.admit(std::move(row), l.now());
   }
+  window.end_reading();
   co_return found.size();
 }
 
@@ -206,7 +232,10 @@ task<void> outbox_relay::impl::listen(context ctx) {
   auto* server = dynamic_cast<storage::postgres_database*>(&box.db);
   auto heard = server->listen(std::string{outbox_channel});
   if (!heard) co_return warn("notifications cannot be heard; the outbox is polled", heard.error());
-  while (co_await (*heard)->next(ctx)) look.set();
+  while (const auto told = co_await (*heard)->next(ctx)) {
+    if (told->lost || told->payload == leases_changed) share_leases();
+    if (told->payload != leases_changed) look.set();
+  }
 }
 
 // ---- publishing
@@ -217,7 +246,7 @@ task<void> outbox_relay::impl::dispatch(context ctx) {
     lose_expired();
     while (!stopping && calls < options.calls) {
       auto b = window.take(l.now());
-      if (window.anything_to_mark()) ended.set();
+      if (window.to_mark() > 0) ended.set();
       if (b.rows.empty()) break;
       ++calls;
       tasks.spawn(publish(ctx, std::move(b)));
@@ -232,6 +261,7 @@ task<void> outbox_relay::impl::dispatch(context ctx) {
 task<void> outbox_relay::impl::publish(context ctx, relay_window::batch b) {
   auto results = co_await bus.publish(ctx.with_timeout(l, options.publish_timeout), std::move(b.messages));
   --calls;
+  WEFT_ASSERT(results.size() == b.rows.size(), "a broker answers for each message");
   if (options.log != nullptr)
     for (const auto& r : results)
       if (!r && !refused_for_good(r.error())) {
@@ -243,6 +273,7 @@ task<void> outbox_relay::impl::publish(context ctx, relay_window::batch b) {
   ended.set();
   due.set();
   progress.set();
+  if (window.retiring()) lease_due.set();
 }
 
 // ---- marking
@@ -262,6 +293,7 @@ task<void> outbox_relay::impl::mark(context ctx) {
     marking = false;
     if (done) {
       window.marked(marks);
+      if (window.retiring()) lease_due.set();
       pause = options.first_pause;
       if (window.starved()) look.set();
       progress.set();
@@ -272,38 +304,42 @@ task<void> outbox_relay::impl::mark(context ctx) {
     static_cast<void>(co_await weft::sleep(l, ctx, pause));
     pause = std::min(pause * 2, options.longest_pause);
   }
+  marks_no_more = true;
+  progress.set();
 }
 
 task<result<>> outbox_relay::impl::mark_once(context ctx, const std::vector<relay_window::mark>& marks) {
-  std::map<std::pair<unsigned, std::int64_t>, std::vector<std::int64_t>> sent;
-  std::map<std::pair<unsigned, std::int64_t>, std::vector<const relay_window::mark*>> refused;
-  std::vector<std::pair<unsigned, std::int64_t>> leases;
+  std::vector<std::int64_t> sent;
+  std::vector<const relay_window::mark*> refused;
+  std::map<unsigned, std::int64_t> tokens;
   for (const auto& m : marks) {
-    const std::pair lease{m.shard, m.token};
+    tokens[m.shard] = m.token;  // of one shard there are marks of one lease: those of an earlier one were dropped
     if (m.parked_for.empty())
-      sent[lease].push_back(m.seq);
+      sent.push_back(m.seq);
     else
-      refused[lease].push_back(&m);
-    if (std::ranges::find(leases, lease) == leases.end()) leases.push_back(lease);
+      refused.push_back(&m);
   }
-  std::ranges::sort(leases);  // relays lock shards in one order
-  auto batch = planned_by_index();
-  const auto checks = batch.size();
-  for (const auto& [shard, token] : leases) batch.push_back({sql.check, {static_cast<std::int64_t>(shard), token}});
-  const auto& end_sent = options.keep_sent > duration::zero() ? sql.keep : sql.remove;
-  for (const auto& [lease, rows] : sent)
-    batch.push_back({end_sent, {box.sql.list(rows), static_cast<std::int64_t>(lease.first), lease.second}});
-  for (const auto& [lease, rows] : refused)
-    for (const auto* m : rows) {
-      batch.push_back({sql.park, {m->seq, static_cast<std::int64_t>(lease.first), lease.second, m->parked_for}});
-      if (options.log != nullptr)
+  std::vector<std::int64_t> numbers;
+  for (const auto& [shard, token] : tokens) numbers.push_back(outbox_sql::lease(shard, token));
+  const auto leases = box.sql.list(numbers);
+  auto batch = settings_for_marking();
+  const auto checked = batch.size();
+  batch.push_back({sql.check, {leases}});
+  if (!sent.empty())
+    batch.push_back({options.keep_sent > duration::zero() ? sql.keep : sql.remove, {leases, box.sql.list(sent)}});
+  for (const auto* m : refused) batch.push_back({sql.park, {leases, m->seq, m->parked_for}});
+  WEFT_CO_TRY(const auto results, co_await box.db.batch(ctx, std::move(batch)));
+  for (const auto& r : results[checked]) {
+    WEFT_CO_TRY(const auto shard, r.get<unsigned>(0));
+    tokens.erase(shard);
+  }
+  for (const auto& [shard, token] : tokens)
+    if (window.token_of(shard) == token) lose(shard, "another relay has it");
+  if (options.log != nullptr)
+    for (const auto* m : refused)
+      if (!tokens.contains(m->shard))
         options.log->error("a message of the outbox is parked",
                            {{"number", m->seq}, {"shard", m->shard}, {"reason", m->parked_for}});
-    }
-  WEFT_CO_TRY(const auto results, co_await box.db.batch(ctx, std::move(batch)));
-  for (std::size_t i = 0; i < leases.size(); ++i)
-    if (results[checks + i].empty() && window.token_of(leases[i].first) == leases[i].second)
-      lose(leases[i].first, "another relay has it");
   co_return result<>{};
 }
 
@@ -312,6 +348,7 @@ task<result<>> outbox_relay::impl::mark_once(context ctx, const std::vector<rela
 task<void> outbox_relay::impl::tidy(context ctx) {
   while (ctx.check(l.now())) {
     if (const auto purged = co_await purge_sent(ctx); !purged) warn("old rows could not be removed", purged.error());
+    static_cast<void>(co_await box.db.execute(ctx, sql.forget));  // or the next time
     if (options.metrics != nullptr) {
       WEFT_ASSERT(!box.depth.empty(), "the outbox has its statements");
       const auto found = co_await box.db.query(ctx, box.depth);
@@ -326,7 +363,7 @@ task<void> outbox_relay::impl::tidy(context ctx) {
 }
 
 task<result<>> outbox_relay::impl::purge_sent(context ctx) {
-  if (options.keep_sent <= duration::zero()) co_return result<>{};
+  // Also where nothing is kept: rows may be left of a time when something was.
   const std::int64_t keep = options.keep_sent / std::chrono::milliseconds{1};
   for (;;) {
     WEFT_CO_TRY(const auto gone, co_await box.db.execute(ctx, sql.purge, {keep}));

@@ -1,7 +1,7 @@
 #pragma once
 // The relay at work: tasks around the window (relay_window.hpp), which decides.
 //
-//     lease_regularly   renews and takes leases             read        fills the window
+//     lease_regularly   renews, takes and shares leases     read        fills the window
 //     dispatch          starts calls of publish(), each a task of its own
 //     mark              deletes (or keeps) what has ended   listen      PostgreSQL's notifications
 //     tidy              figures, and rows that were kept long enough
@@ -22,19 +22,29 @@ struct outbox_relay::impl final : outbox::impl::listener {
 
   task<result<>> start(context ctx);
   task<result<>> stop(context ctx);
+  task<void> leave();
 
   void wake() override;
+  void read_everything() override;
+  void share_leases() override;
   [[nodiscard]] std::size_t leases() const override { return window.leases(); }
 
+  void prepare_lease_statements(const std::string& now);
   task<void> lease_regularly(context ctx);
   task<result<>> renew(context ctx);
-  task<result<>> acquire(context ctx);
+  task<result<>> acquire(context ctx, std::size_t most);
+  task<result<>> share(context ctx);
+  void retire_surplus();
+  task<result<>> hand_over(context ctx);
+  task<void> tell_of_leases(context ctx);
+  [[nodiscard]] std::size_t fair_share() const noexcept;
   void lose(unsigned shard, std::string_view why);
   void lose_expired();
 
   task<void> read(context ctx);
   task<result<std::size_t>> read_once(context ctx, std::size_t rows);
-  [[nodiscard]] std::vector<storage::statement> planned_by_index() const;
+  [[nodiscard]] std::vector<storage::statement> settings_for_reading() const;
+  [[nodiscard]] std::vector<storage::statement> settings_for_marking() const;
   task<void> dispatch(context ctx);
   task<void> publish(context ctx, relay_window::batch b);
   task<void> mark(context ctx);
@@ -52,16 +62,19 @@ struct outbox_relay::impl final : outbox::impl::listener {
   relay_options options;
   std::string owner;
   struct statements {
-    std::string renew, acquire, release, read, check, remove, keep, park, purge;
+    std::string enter, renew, count, acquire, release, leave, forget, read, check, remove, keep, park, purge;
   } sql;
   relay_window window;
   // Something may be read; something may be published; something is to be marked; something has come to its end.
   weft::event look, due, ended, progress;
+  weft::event lease_due;
   std::size_t calls = 0;
-  bool started = false, stopping = false, marking = false;
+  std::size_t relays = 1, relays_before = 0;  // as last counted; those that come before this one by name
+  bool share_due = false;
+  bool started = false, stopping = false, marking = false, marks_no_more = false;
   std::uint64_t taken = 0, lost = 0;
   relay_window::totals shown;  // what the counters have
-  observe::counter published, retried, parked, lease_taken, lease_lost;
+  observe::counter published, retried, parked, lease_taken, lease_lost, lease_handed_over;
   observe::gauge held, backlog, parked_now, oldest;
   task_group tasks;  // last: its tasks use what is above
 };

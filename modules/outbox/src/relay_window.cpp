@@ -25,36 +25,67 @@ bool refused_for_good(const error& e) noexcept {
 // ---- leases
 
 void relay_window::hold(unsigned shard, std::int64_t token, steady_time until) {
-  const auto at = leases_.find(shard);
-  if (at != leases_.end() && at->second.token != token) lose(shard);
-  leases_[shard] = {token, until};
+  if (const auto at = leases_.find(shard); at != leases_.end() && at->second.token == token) {
+    at->second.until = until;
+    return;
+  }
+  lose(shard);
+  leases_[shard] = {.token = token, .until = until};
+  read_everything();
 }
 
 void relay_window::lose(unsigned shard) {
   if (leases_.erase(shard) == 0) return;
-  std::vector<std::int64_t> gone;
-  for (const auto& [seq, e] : entries_)
-    if (e.row.shard == shard) gone.push_back(seq);
-  for (const auto seq : gone) {
-    auto& e = entries_.at(seq);
-    if (e.is == state::out) --out_;
-    if (auto* l = e.in; l != nullptr) {
-      withdraw(*l);
-      std::erase(l->rows, seq);
-      offer(*l);
-      if (l->key.empty())
-        alone_.erase(seq);
-      else
-        forget_if_empty(*l);
-    }
-    remove_row(seq);
-  }
+  drop(shard, rows_of::any_state);
   std::erase_if(ended_, [shard](const mark& m) { return m.shard == shard; });
   std::erase_if(lanes_, [&](const auto& each) {  // those that waited for their parked row to be marked
     if (each.second->shard != shard) return false;
     release(each.first);
     return true;
   });
+}
+
+void relay_window::retire(unsigned shard) {
+  const auto at = leases_.find(shard);
+  if (at == leases_.end() || std::exchange(at->second.retiring, true)) return;
+  drop(shard, rows_of::waiting);
+}
+
+std::vector<unsigned> relay_window::retired() const {
+  std::vector<unsigned> list;
+  for (const auto& [shard, l] : leases_)
+    if (l.retiring) list.push_back(shard);
+  if (!list.empty())
+    for (const auto& [seq, e] : entries_) std::erase(list, e.row.shard);
+  return list;
+}
+
+bool relay_window::retiring() const noexcept {
+  return std::ranges::any_of(leases_, [](const auto& each) { return each.second.retiring; });
+}
+
+void relay_window::drop(unsigned shard, rows_of which) {
+  std::vector<std::int64_t> gone;
+  for (const auto& [seq, e] : entries_)
+    if (e.row.shard == shard && (which == rows_of::any_state || e.is == state::waiting)) gone.push_back(seq);
+  for (const auto seq : gone) {
+    auto& e = entries_.at(seq);
+    if (e.in != nullptr) leave_lane(e);
+    remove_row(seq);
+  }
+}
+
+// A row that did not end.
+void relay_window::leave_lane(entry& e) {
+  auto& l = *e.in;
+  withdraw(l);
+  if (e.is == state::out) --out_, --l.out;
+  std::erase(l.rows, e.row.seq);
+  offer(l);
+  if (l.key.empty())
+    alone_.erase(e.row.seq);
+  else
+    forget_if_empty(l);
 }
 
 std::vector<unsigned> relay_window::expired(steady_time now) const {
@@ -70,6 +101,13 @@ std::vector<std::int64_t> relay_window::shards() const {
   return list;
 }
 
+std::vector<std::int64_t> relay_window::kept() const {
+  std::vector<std::int64_t> list;
+  for (const auto& [shard, l] : leases_)
+    if (!l.retiring) list.push_back(shard);
+  return list;
+}
+
 std::int64_t relay_window::token_of(unsigned shard) const noexcept {
   const auto at = leases_.find(shard);
   return at == leases_.end() ? 0 : at->second.token;
@@ -82,15 +120,14 @@ std::size_t relay_window::wanted(steady_time now) noexcept {
   const bool room = entries_.empty() || (entries_.size() + options_.rows / 4 <= options_.rows &&
                                          bytes_ + options_.bytes / 4 <= options_.bytes);
   starved_ = !room || now < paused_until_;
-  if (starved_ || leases_.empty()) return 0;
+  if (starved_ || std::ranges::all_of(leases_, [](const auto& each) { return each.second.retiring; })) return 0;
   const auto by_bytes = (options_.bytes - std::min(bytes_, options_.bytes)) / average_bytes_ + 1;
   return last_wanted_ = std::min({options_.rows - entries_.size(), by_bytes, options_.rows / 4 + 1});
 }
 
 std::vector<std::int64_t> relay_window::rows() const {
   std::vector<std::int64_t> list;
-  list.reserve(entries_.size());
-  for (const auto& [seq, e] : entries_) list.push_back(seq);
+  for (auto at = entries_.upper_bound(read_after()); at != entries_.end(); ++at) list.push_back(at->first);
   return list;
 }
 
@@ -100,6 +137,17 @@ void relay_window::begin_reading() {
   reading_.clear();
   for (const auto& [shard, l] : leases_) reading_.emplace(shard, l.token);
   forgotten_.clear();
+  reading_to_ = read_to_;
+  gaps_ = false;
+}
+
+void relay_window::end_reading() noexcept {
+  if (!gaps_) read_to_ = reading_to_;
+}
+
+void relay_window::read_everything() noexcept {
+  read_to_ = 0;
+  gaps_ = true;
 }
 
 void relay_window::read_less() noexcept {
@@ -107,10 +155,12 @@ void relay_window::read_less() noexcept {
 }
 
 void relay_window::admit(outbox_row row, steady_time now) {
+  const auto seq = row.seq;
+  reading_to_ = std::max(reading_to_, seq);
   const auto held = leases_.find(row.shard);
   const auto then = reading_.find(row.shard);
   if (held == leases_.end() || then == reading_.end() || held->second.token != then->second) return;
-  const auto seq = row.seq;
+  if (held->second.retiring) return;
   const auto& key = row.what.what.key;
   if (entries_.contains(seq) || forgotten_.contains(key)) return;
   lane* l = nullptr;
@@ -127,8 +177,8 @@ void relay_window::admit(outbox_row row, steady_time now) {
   average_bytes_ = std::max<std::size_t>(1, (average_bytes_ * 63 + size) / 64);
   withdraw(*l);
   // A transaction that committed late has a lower number than what may be out already.
-  const bool head_is_out = !l->rows.empty() && entries_.at(l->rows.front()).is == state::out;
-  l->rows.insert(std::upper_bound(l->rows.begin() + (head_is_out ? 1 : 0), l->rows.end(), seq), seq);
+  const auto behind = l->rows.begin() + static_cast<std::ptrdiff_t>(l->out);
+  l->rows.insert(std::upper_bound(behind, l->rows.end(), seq), seq);
   entries_.emplace(seq, entry{.row = std::move(row), .token = held->second.token, .in = l, .added = now});
   offer(*l);
 }
@@ -143,9 +193,8 @@ void relay_window::remove_row(std::int64_t seq) {
 
 // Makes the head available, now or when it is due.
 void relay_window::offer(lane& l) {
-  if (l.rows.empty()) return;
+  if (l.rows.empty() || l.out > 0) return;
   const auto seq = l.rows.front();
-  if (entries_.at(seq).is != state::waiting) return;
   if (l.due != steady_time{})
     delayed_.emplace(l.due, seq);
   else
@@ -168,13 +217,16 @@ void relay_window::forget_if_empty(lane& l) {
 }
 
 void relay_window::release(const std::string& key) {
-  if (held_back_.erase(key) > 0) starved_ = true;
+  if (held_back_.erase(key) == 0) return;
+  starved_ = true;
+  read_everything();  // what was forgotten
 }
 
 void relay_window::drop_followers(lane& l) {
   if (l.key.empty()) return;
   forgotten_.insert(l.key);
   while (l.rows.size() > 1) {
+    if (entries_.at(l.rows.back()).is == state::out) --out_, --l.out;
     remove_row(l.rows.back());
     l.rows.pop_back();
   }
@@ -208,18 +260,37 @@ relay_window::batch relay_window::take(steady_time now) {
       continue;
     }
     at = ready_.erase(at);
-    if (auto valid = e.row.unreadable ? result<>{fail(*e.row.unreadable)}
-                                      : validate(e.row.what.what, {.max_body_bytes = options_.max_body_bytes});
-        !valid) {
+    if (auto valid = publishable(e); !valid) {
       end_head(e, valid.error().describe());
       continue;
     }
-    e.is = state::out;
-    ++out_;
-    b.rows.push_back({e.row.seq, e.token});
-    b.messages.push_back(message_of(e, now));
+    send(e, b, now);
+    send_followers(*e.in, b, most, now);
   }
   return b;
+}
+
+result<> relay_window::publishable(const entry& e) const {
+  if (e.row.unreadable) return fail(*e.row.unreadable);
+  return validate(e.row.what.what, {.max_body_bytes = options_.max_body_bytes});
+}
+
+void relay_window::send(entry& e, batch& with, steady_time now) {
+  e.is = state::out;
+  ++out_;
+  ++e.in->out;
+  with.rows.push_back({e.row.seq, e.token});
+  with.messages.push_back(message_of(e, now));
+}
+
+// What cannot be published is parked when it is at the head.
+void relay_window::send_followers(lane& l, batch& with, std::size_t most, steady_time now) {
+  if (in_outage() || options_.followers_wait) return;
+  while (l.out < std::min(l.rows.size(), options_.same_key) && with.rows.size() < most) {
+    auto& next = entries_.at(l.rows[l.out]);
+    if (!publishable(next)) return;
+    send(next, with, now);
+  }
 }
 
 relay_window::entry* relay_window::find(const sending& s) {
@@ -231,6 +302,7 @@ relay_window::entry* relay_window::find(const sending& s) {
 void relay_window::end_head(entry& e, std::string parked_for) {
   const bool parks = !parked_for.empty();
   ++(parks ? totals_.parked : totals_.published);
+  if (e.is == state::out) --out_, --e.in->out;
   e.is = state::ended;
   auto& l = *e.in;
   e.in = nullptr;
@@ -263,13 +335,22 @@ duration relay_window::pause(std::uint32_t failures, double drawn) const {
 void relay_window::failed(entry& e, steady_time now, double drawn) {
   ++totals_.retried;
   auto& l = *e.in;
-  e.is = state::waiting;
+  if (leases_.at(e.row.shard).retiring) {  // the next relay's task
+    leave_lane(e);
+    return remove_row(e.row.seq);
+  }
   ++l.failures;
   if (!in_outage()) {
     l.due = now + pause(l.failures, drawn);
     drop_followers(l);
   }
-  offer(l);
+  wait_again(e);
+}
+
+void relay_window::wait_again(entry& e) {
+  e.is = state::waiting;
+  --out_, --e.in->out;
+  offer(*e.in);
 }
 
 // What failed one by one before it was seen to be an outage need not wait any longer.
@@ -302,9 +383,10 @@ void relay_window::answered(const std::vector<sending>& rows, const std::vector<
   }
   for (std::size_t i = 0; i < rows.size(); ++i) {
     auto* e = find(rows[i]);
-    if (e == nullptr) continue;  // its lease was lost meanwhile
-    --out_;
-    if (results[i])
+    if (e == nullptr) continue;  // its lease was lost meanwhile, or one before it on its key failed
+    if (e->in->rows.front() != e->row.seq)
+      wait_again(*e);  // whatever became of it: it goes behind that one
+    else if (results[i])
       end_head(*e, {});
     else if (refused_for_good(results[i].error()))
       end_head(*e, results[i].error().describe());

@@ -37,17 +37,72 @@ TEST_P(Outbox, RepublishesUnderTheSameIdWhatWasNotMarked) {
   in.reset();
 }
 
-TEST_P(Outbox, ASecondRelayStandsByAndTakesOver) {
+TEST_P(Outbox, ANewcomerGetsAFairShareAndNothingIsPublishedTwice) {
+  std::map<std::string, std::vector<std::string>> expected;
+  int next = 0;
+  const auto add_some = [&] {
+    std::vector<outgoing> some;
+    for (int i = 0; i < 60; ++i, ++next) {
+      const auto key = "key-" + std::to_string(next % 40), id = std::to_string(next);
+      some.push_back(message_of(id, key));
+      expected[key].push_back(id);
+    }
+    add(std::move(some));
+  };
+  const auto held = [&] {
+    std::vector<std::size_t> all;
+    for (const auto& r : relays) all.push_back(r->statistics().leases);
+    std::ranges::sort(all);
+    return all;
+  };
+  using shares = std::vector<std::size_t>;
+  add_some();
+  bus->hold_answers();
   auto& first = start_relay();
-  auto& second = start_relay({.lease = 60ms, .poll = 1h});
-  EXPECT_EQ(first.statistics().leases, 16u);
+  until([&] { return bus->taken().size() == 40; }, "one of each key is with the broker");
+  auto& second = start_relay();
+  EXPECT_EQ(first.statistics().leases, 16u);  // none is given up with a message under way
   EXPECT_EQ(second.statistics().leases, 0u);
+  bus->release_answers();
+  until([&] { return held() == shares{8, 8}; }, "two have a half each");
+  add_some();
+  until_empty();
+  start_relay();
+  until([&] { return held() == shares{5, 5, 6}; }, "three have a third each");
+  add_some();
+  until_empty();
+  ASSERT_TRUE(run(relays.front()->stop(context{})));
+  relays.erase(relays.begin());
+  until([&] { return held() == shares{8, 8}; }, "what one gave back is shared at once");
+  add_some();
+  until_empty();
+  EXPECT_EQ(bus->taken().size(), static_cast<std::size_t>(next));
+  EXPECT_EQ(bus->first_by_key(), expected);
+  for (const auto& r : relays) EXPECT_EQ(r->statistics().leases_lost, 0u);
+}
+
+TEST_P(Outbox, OneThatDiedIsReplaced) {
+  start_relay();
+  auto& second = start_relay({.lease = 60ms, .poll = 1h});
+  until([&] { return second.statistics().leases == 8; }, "it has its share");
   relays.erase(relays.begin());  // dies without a word
   expire_leases();
   until([&] { return second.statistics().leases == 16; }, "the second takes over");
   add("after");
   until_empty();
   EXPECT_EQ(bus->ids(), std::vector<std::string>{"after"});
+}
+
+TEST_P(Outbox, AShareIsGivenToNoMoreRelaysThanThereAreShards) {
+  out.reset();
+  execute("DELETE FROM weft_outbox_shards");
+  out = run(outbox::open(*db, context{}, {.shards = 2})).value();
+  for (int i = 0; i < 3; ++i) start_relay({.name = "relay-" + std::to_string(i), .poll = 1h});
+  until([&] { return relays[0]->statistics().leases == 1 && relays[1]->statistics().leases == 1; },
+        "two have one each");
+  EXPECT_EQ(relays[2]->statistics().leases, 0u);
+  ASSERT_TRUE(run(relays[0]->stop(context{})));
+  until([&] { return relays[2]->statistics().leases == 1; }, "the third takes the place of one that went");
 }
 
 TEST_P(Outbox, TakesOverByTheDatabasesClock) {
@@ -243,6 +298,21 @@ TEST_P(Outbox, StopsGracefully) {
   EXPECT_EQ(relay.statistics().leases, 0u);
   EXPECT_EQ(start_relay().statistics().leases, 16u);  // at once
   EXPECT_EQ(bus->taken().size(), 20u);
+}
+
+TEST_P(Outbox, CanBeStoppedAfterTheContextOfItsStartHasEnded) {
+  for (int i = 0; i < 5; ++i) add(std::to_string(i));
+  bus->hold_answers();
+  outbox_relay relay{*out, *bus, options()};
+  cancel_source ending;
+  ASSERT_TRUE(run(relay.start(context{}.with_cancellation(ending.token()))));
+  until([&] { return bus->taken().size() == 5; }, "all are with the broker");
+  ending.cancel();
+  bus->release_answers();
+  const auto stopped = run(relay.stop(context{}.with_timeout(where->home(), 20s)));
+  EXPECT_TRUE(stopped || stopped.error().code() == errc::cancelled) << stopped.error().describe();
+  start_relay();
+  until_empty();
 }
 
 TEST_P(Outbox, GivesUpWaitingAtTheDeadlineOfTheStop) {

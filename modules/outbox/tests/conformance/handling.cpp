@@ -135,7 +135,7 @@ TEST_P(Inbox, WrapsTheHandlerOfARouter) {
     EXPECT_EQ(calls, 3);
   }
   EXPECT_EQ(count("effects"), 2);
-  EXPECT_EQ(run(memory.depths(context{})).value()[0].ready, 0u);
+  EXPECT_EQ(run(memory.admin()->depths(context{})).value()[0].ready, 0u);
 }
 
 TEST_P(Inbox, RefusesWhatHasNoName) {

@@ -144,6 +144,33 @@ TEST_P(Outbox, KeepsSentRowsAsLongAsAsked) {
   EXPECT_EQ(bus->taken().size(), 2u);
 }
 
+TEST_P(Outbox, RemovesWhatWasKeptOnceNothingIsToBeKept) {
+  add("old");
+  auto& keeping = start_relay({.poll = 1h, .keep_sent = 1h});
+  until_count("weft_outbox WHERE state = 1", 1);
+  ASSERT_TRUE(run(keeping.stop(context{})));
+  start_relay();
+  until_empty();
+}
+
+TEST_P(Outbox, GivesOneKeysMessagesInOneCallToABrokerThatTakesItAsAWhole) {
+  bus->has.set = {feature::transactions};
+  std::vector<outgoing> all;
+  std::vector<std::string> expected;
+  for (int i = 0; i < 100; ++i) {
+    all.push_back(message_of(std::to_string(i), "hot"));
+    expected.push_back(std::to_string(i));
+  }
+  add(std::move(all));
+  int failing = 3;
+  bus->verdict_of_call = [&] { return --failing >= 0 ? result<>{fail(errc::unavailable, "not now")} : result<>{}; };
+  start_relay();
+  until_empty();
+  EXPECT_EQ(bus->first_by_key().at("hot"), expected);
+  EXPECT_EQ(bus->taken().size(), 100u);
+  EXPECT_LT(bus->calls, 10u);
+}
+
 TEST_P(Outbox, TellsHowMuchWaits) {
   observe::registry metrics;
   add("a");

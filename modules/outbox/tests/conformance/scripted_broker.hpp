@@ -17,6 +17,8 @@ class scripted_broker final : public broker {
 
   // Asked for each message before it is taken; a failure is the answer. None: every message is taken.
   std::function<result<>(const outgoing&)> verdict;
+  // Asked first, for a call as a whole.
+  std::function<result<>()> verdict_of_call;
 
   void hold_answers() { answers_.reset(); }
   void release_answers() { answers_.set(); }
@@ -39,14 +41,16 @@ class scripted_broker final : public broker {
     for (const auto& each : taken_) n += each.what.id == id ? 1 : 0;
     return n;
   }
-  std::size_t asked = 0;  // messages offered, taken or not
+  std::size_t calls = 0;
   broker_features has{.broker = "scripted", .max_message_bytes = 1000};
 
   [[nodiscard]] const broker_features& features() const noexcept override { return has; }
   task<std::vector<result<>>> publish(context ctx, std::vector<outgoing> batch) override {
+    ++calls;
+    if (const auto whole = verdict_of_call ? verdict_of_call() : result<>{}; !whole)
+      co_return std::vector<result<>>(batch.size(), whole);
     std::vector<result<>> answers;
     for (auto& each : batch) {
-      ++asked;
       answers.push_back(verdict ? verdict(each) : result<>{});
       if (answers.back()) taken_.push_back(std::move(each));
     }

@@ -69,8 +69,11 @@ class Outbox : public testing::TestWithParam<engine_under_test> {
   void until_count(const std::string& from_and_where, std::int64_t number);
   void until_empty() { until_count("weft_outbox", 0); }
   bool relay_idle();
-  // Leases count as run out.
-  void expire_leases() { execute("UPDATE weft_outbox_shards SET expires = 0"); }
+  // Leases count as run out, and relays as gone.
+  void expire_leases() {
+    execute("UPDATE weft_outbox_shards SET expires = 0");
+    execute("UPDATE weft_outbox_relays SET expires = 0");
+  }
 
   std::unique_ptr<place> where;
   std::unique_ptr<storage::database> db;
