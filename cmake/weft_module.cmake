@@ -66,9 +66,9 @@ function(weft_test target)
   set_tests_properties(${target} PROPERTIES TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${arg_ENVIRONMENT}")
 endfunction()
 
-# The tests' own files are compiled without optimisation in a build for debugging: that halves what they take to compile,
-# and the modules' files that they test are optimised all the same.
-set(WEFT_TEST_OPTIONS $<$<CONFIG:Debug>:-O0>)
+# The files of tests, examples and the like are compiled without optimisation in a build for debugging: that halves what
+# they take to compile, and the modules' files that they use are optimised all the same.
+set(WEFT_QUICK_TO_BUILD $<$<CONFIG:Debug>:-O0>)
 
 # All tests share one precompiled header: GoogleTest and the standard library, nothing of weft's.
 function(weft_test_pch target)
@@ -76,13 +76,13 @@ function(weft_test_pch target)
     file(WRITE ${PROJECT_BINARY_DIR}/weft_test_pch.cpp "// Carries the precompiled header that the tests share; a program, since only those are position independent alike.\nint main() {}\n")
     add_executable(weft_test_pch ${PROJECT_BINARY_DIR}/weft_test_pch.cpp)
     target_link_libraries(weft_test_pch PRIVATE GTest::gtest GTest::gmock)
-    target_compile_options(weft_test_pch PRIVATE ${WEFT_TEST_OPTIONS})
+    target_compile_options(weft_test_pch PRIVATE ${WEFT_QUICK_TO_BUILD})
     target_precompile_headers(weft_test_pch PRIVATE
       <gmock/gmock.h> <gtest/gtest.h> <chrono> <coroutine> <expected> <functional> <map> <memory> <optional> <span>
       <string> <string_view> <variant> <vector>)
     weft_pch_checksum(weft_test_pch)
   endif()
-  target_compile_options(${target} PRIVATE ${WEFT_TEST_OPTIONS})
+  target_compile_options(${target} PRIVATE ${WEFT_QUICK_TO_BUILD})
   weft_use_pch(${target} weft_test_pch)
 endfunction()
 
