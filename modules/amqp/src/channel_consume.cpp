@@ -26,12 +26,19 @@ void fill(delivery& d, sansio::content&& c, auto& how, std::uint64_t tag, std::u
 task<result<>> channel_impl::attach_consumer(self c, context ctx, std::shared_ptr<consumer_impl> what) {
   WEFT_CO_TRY_VOID(co_await c->connection_->restore_queue(ctx, what->options.queue));
   if (what->ended) co_return fail(*what->ended);
-  WEFT_CO_TRY_VOID(co_await call_now(c, ctx,
-                                     basic_consume{.queue = what->options.queue,
-                                                   .consumer_tag = what->tag,
-                                                   .no_ack = what->options.acknowledge == acknowledgement::automatic,
-                                                   .exclusive = what->options.exclusive,
-                                                   .arguments = what->options.arguments}));
+  what->cancelled = false;
+  const auto begun = co_await call_now(c, ctx,
+                                       basic_consume{.queue = what->options.queue,
+                                                     .consumer_tag = what->tag,
+                                                     .no_ack = what->options.acknowledge == acknowledgement::automatic,
+                                                     .exclusive = what->options.exclusive,
+                                                     .arguments = what->options.arguments});
+  if (!begun) {
+    // Given up: the broker may have begun all the same, or will, and would deliver to nobody.
+    c->send_quietly(basic_cancel{.consumer_tag = what->tag, .no_wait = true});
+    co_return fail(begun.error());
+  }
+  if (what->cancelled) co_return fail(errc::not_found, "the queue was deleted while consuming it began");
   what->attached = true;
   co_return result<>{};
 }
@@ -75,6 +82,7 @@ void channel_impl::on_cancelled(const std::string& tag) {
   if (at == consumers_.end()) return;
   const auto what = *at;
   what->attached = false;
+  what->cancelled = true;
   connection_->emit(connection_event::kind::consumer_cancelled, what->options.queue);
   connection_->spawn(recover_consumer(what->owner, connection_->life_context(), what));
 }
@@ -87,11 +95,11 @@ void channel_impl::on_delivery(sansio::content&& c, basic_deliver& how) {
     if (!automatic) send_quietly(basic_nack{.delivery_tag = how.delivery_tag, .requeue = true});
     return;
   }
-  connection_->arrived_unread(c.body.size());
   auto& of = **at;
   auto& d = of.waiting.push();
   fill(d, std::move(c), how, automatic ? 0 : how.delivery_tag, generation_);
   d.consumer_tag = how.consumer_tag;
+  connection_->arrived_unread(unread_bytes(d));
   of.arrived.set();
 }
 
@@ -107,7 +115,7 @@ task<result<delivery>> channel_impl::next(self c, context ctx, std::shared_ptr<c
 std::optional<delivery> channel_impl::try_next(consumer_impl& of) {
   if (of.waiting.empty()) return std::nullopt;
   std::optional<delivery> taken{of.waiting.pop()};
-  connection_->taken(taken->message.body.size());
+  connection_->taken(unread_bytes(*taken));
   return taken;
 }
 

@@ -22,7 +22,6 @@ error channel_impl::gone() const {
 }
 
 // ---- opening
-// ---------------------------------------------------------------------------------------------------------
 
 task<void> channel_impl::revive(self c, context ctx) {
   if (c->state_ != state::down) co_return;
@@ -80,7 +79,6 @@ task<result<>> channel_impl::wait_ready(self c, context ctx) {
 }
 
 // ---- requests
-// --------------------------------------------------------------------------------------------------------
 
 task<result<channel_event>> channel_impl::call(self c, context ctx, method request) {
   WEFT_CO_TRY_VOID(co_await wait_ready(c, ctx));
@@ -93,8 +91,9 @@ task<result<channel_event>> channel_impl::call_now(self c, context ctx, method r
   const auto id = c->protocol_.request(c->connection_->session(), request);
   if (!id) co_return fail(id.error());
   auto event = co_await await_reply(c, ctx, *id);
-  if (!event) co_return fail(event.error().with_operation(name_of(request)));
-  co_return event;
+  if (event) co_return event;
+  if (const auto* get = std::get_if<basic_get>(&request); get != nullptr && !get->no_ack) c->late_gets_.insert(*id);
+  co_return fail(event.error().with_operation(name_of(request)));
 }
 
 task<result<channel_event>> channel_impl::await_reply(self c, context ctx, std::uint64_t request) {
@@ -112,6 +111,7 @@ void channel_impl::finish_calls(const error& why) {
     call->outcome = fail(why);
     call->done.set();
   }
+  late_gets_.clear();
 }
 
 void channel_impl::send_quietly(const method& m) {
@@ -126,7 +126,7 @@ task<result<>> channel_impl::qos(self c, context ctx, std::uint16_t prefetch) {
   co_return result<>{};
 }
 
-// ---- what the server says ----------------------------------------------------------------------------------------
+// ---- what the server says
 
 void channel_impl::arrived(method m) {
   const auto number = protocol_.number();
@@ -159,9 +159,13 @@ void channel_impl::on_event(channel_event event) {
     on_settled(*settled);
   } else if (auto* reply = std::get_if<sansio::channel_reply>(&event)) {
     const auto id = reply->request;
+    late_gets_.erase(id);
     answer(id, std::move(event));
   } else if (auto* got = std::get_if<sansio::channel_got>(&event)) {
     const auto id = got->request;
+    if (late_gets_.erase(id) > 0)
+      return send_quietly(
+          basic_nack{.delivery_tag = std::get<basic_get_ok>(got->answer.how).delivery_tag, .requeue = true});
     answer(id, std::move(event));
   } else if (const auto* cancelled = std::get_if<sansio::channel_cancelled>(&event)) {
     on_cancelled(cancelled->consumer_tag);
@@ -200,7 +204,7 @@ void channel_impl::connection_lost(const error& why) {
 
 // What waits for the consumer is given up: the connection may read as much again.
 void channel_impl::untake(const consumer_impl& of) noexcept {
-  for (std::size_t i = 0; i < of.waiting.size(); ++i) connection_->taken(of.waiting[i].message.body.size());
+  for (std::size_t i = 0; i < of.waiting.size(); ++i) connection_->taken(unread_bytes(of.waiting[i]));
 }
 
 // The present generation is over; what was delivered in it will be delivered again.
@@ -234,14 +238,13 @@ void channel_impl::end(const error& why) {
 
 task<result<>> channel_impl::close(self c, context ctx) {
   result<> outcome;
-  const auto open = c->state_ == state::ready;
-  c->connection_->remove(*c);
-  if (open) {
+  if (c->state_ == state::ready) {
     const auto request = c->protocol_.close(c->connection_->session());
     c->state_ = state::reviving;  // nothing new, and nobody opens it again
     if (request)
       if (auto done = co_await await_reply(c, ctx, *request); !done) outcome = fail(done.error());
   }
+  c->connection_->remove(*c);  // until here, it hears of a lost connection
   c->end(error{errc::failed_precondition, "the AMQP channel was closed"});
   co_return outcome;
 }

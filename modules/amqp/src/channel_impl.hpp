@@ -4,6 +4,7 @@
 #include <weft/runtime/sync.hpp>
 
 #include <map>
+#include <set>
 
 #include "connection_impl.hpp"
 #include "delivery_queue.hpp"
@@ -22,6 +23,7 @@ struct consumer_impl {
   delivery_queue waiting;
   event arrived;  // set: look again
   bool attached = false;
+  bool cancelled = false;  // by the broker, since it was asked for last
   bool recovering = false;
   std::optional<error> ended;
 };
@@ -105,9 +107,11 @@ class channel_impl final : public std::enable_shared_from_this<channel_impl> {
   bool flow_ = true;
   sansio::channel_protocol protocol_;
   std::map<std::uint64_t, std::shared_ptr<pending_call>> calls_;
+  std::set<std::uint64_t> late_gets_;  // nobody waits any more for what basic.get brings: it goes back to its queue
   sansio::publish_window window_;
   // After a publication closed the channel: how many of those in flight are sent one by one, to find which it was.
   std::size_t suspects_ = 0;
+  bool pumping_ = false;
   semaphore permits_;
   event changed_, settled_;
   std::uint64_t last_consumer_ = 0;

@@ -17,13 +17,17 @@ std::shared_ptr<sansio::publication> channel_impl::push(message&& m, channel::se
 }
 
 void channel_impl::pump() {
-  if (state_ != state::ready || !flow_ || !connection_->publishing_allowed()) return;
+  // Who hears of an outcome may publish the next at once: the loop below comes to it.
+  if (pumping_ || state_ != state::ready || !flow_ || !connection_->publishing_allowed()) return;
+  std::shared_ptr<channel_impl> keep;  // as long as somebody who hears of an outcome may let go of it
   auto& session = connection_->session();
   bool wrote = false;
+  pumping_ = true;
   while (auto* p = window_.next_unsent()) {
     if (suspects_ > 0 && window_.in_flight() > 0) break;
     if (connection_->output_full()) break;  // the writer comes back to it
     const auto sent = session.send(protocol_.number(), p->content);
+    if (!sent || options_.confirms == confirms::off) keep = shared_from_this();
     if (!sent) {
       const auto given_up = window_.take_unsent();
       finish(*given_up, fail(sent.error().as_unprocessed()));
@@ -36,6 +40,7 @@ void channel_impl::pump() {
       wrote = true;
     }
   }
+  pumping_ = false;
   if (wrote) connection_->flush();
 }
 
@@ -83,6 +88,7 @@ task<result<>> channel_impl::publish(self c, context ctx, message m) {
   if (mine->outcome) co_return *std::move(mine->outcome);
   if (c->window_.withdraw(*p)) {
     c->permits_.release();
+    if (c->window_.size() == 0) c->settled_.pulse();
     co_return fail(waited.error().with_operation("publishing").as_unprocessed());
   }
   p->done = nullptr;

@@ -81,7 +81,6 @@ std::optional<std::int64_t> delivery::delivery_count() const noexcept {
 }
 
 // ---- connection
-// ------------------------------------------------------------------------------------------------------
 
 connection::connection(std::shared_ptr<connection_impl> impl) noexcept : impl_{std::move(impl)} {}
 connection::connection(connection&&) noexcept = default;
@@ -137,7 +136,6 @@ std::optional<error> connection::last_problem() const { return impl_->last_probl
 std::uint64_t connection::connects() const noexcept { return impl_->connects(); }
 
 // ---- channel
-// ---------------------------------------------------------------------------------------------------------
 
 channel::channel(std::shared_ptr<channel_impl> impl) noexcept : impl_{std::move(impl)} {}
 channel::channel(channel&&) noexcept = default;
@@ -219,7 +217,6 @@ task<result<>> channel::close(context ctx) { return channel_impl::close(impl_, s
 std::uint64_t channel::generation() const noexcept { return impl_->generation(); }
 
 // ---- consumer
-// --------------------------------------------------------------------------------------------------------
 
 consumer::consumer(std::shared_ptr<consumer_impl> impl) noexcept : impl_{std::move(impl)} {}
 consumer::consumer(consumer&&) noexcept = default;

@@ -65,7 +65,6 @@ duration connection_impl::backoff(unsigned attempt) {
 }
 
 // ---- connecting
-// ------------------------------------------------------------------------------------------------------
 
 task<void> connection_impl::run(context ctx) {
   for (unsigned attempt = 0; !closing_ && !group_->cancelled();) {
@@ -122,6 +121,7 @@ sansio::session_options connection_impl::session_options() const {
 
 // From the first byte to the loss of the connection, whose reason comes back.
 task<error> connection_impl::live(context ctx, std::unique_ptr<stream> s, const net::endpoint& at) {
+  if (closing_) co_return closed_here();
   session_.emplace(session_options());
   broken_.reset();
   unread_ = 0;
@@ -214,8 +214,9 @@ task<void> connection_impl::write(context ctx, stream& s) {
     if (!written) co_return break_off(written.error());
     session_->wrote(loop_.now());
     if (writing.capacity() > 4 * first_buffer) writing = {};
+    // A copy: who hears of an outcome there may open and close channels.
     if (publishing_allowed())
-      for (const auto& each : channels_) each->pump();
+      for (const auto& each : std::vector{channels_}) each->pump();
   }
 }
 
@@ -262,7 +263,7 @@ void connection_impl::taken(std::size_t bytes) noexcept {
   if (unread_ <= options_.unread_max) unread_taken_.set();
 }
 
-// ---- what the server says ----------------------------------------------------------------------------------------
+// ---- what the server says
 
 void connection_impl::opened() {
   ready_ = true;
@@ -307,7 +308,6 @@ void connection_impl::secret_updated() {
 }
 
 // ---- channels
-// --------------------------------------------------------------------------------------------------------
 
 void connection_impl::add(std::shared_ptr<channel_impl> c) {
   channels_.push_back(c);
@@ -331,7 +331,6 @@ void connection_impl::detach(std::uint16_t number) {
 }
 
 // ---- from outside
-// ----------------------------------------------------------------------------------------------------
 
 task<result<>> connection_impl::opened_or_failed(std::shared_ptr<connection_impl> self, context ctx) {
   while (self->state_ == connection_state::connecting || self->state_ == connection_state::recovering) {
@@ -361,7 +360,10 @@ task<result<>> connection_impl::close(std::shared_ptr<connection_impl> self, con
     self->session_->close(reply_code::success, "done");
     self->flush();
   } else {
+    // It may be waiting for what the server says first.
+    if (!self->broken_) self->broken_ = closed_here();
     self->group_->cancel();
+    if (self->stream_ != nullptr) self->stream_->cancel(errc::cancelled);
   }
   while (self->state_ != connection_state::closed) {
     if (auto waited = co_await self->changed_.wait(ctx); !waited) {

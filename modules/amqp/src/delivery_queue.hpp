@@ -10,6 +10,11 @@
 
 namespace weft::amqp {
 
+// About what one takes that waits here, so that many without a body are not for nothing.
+[[nodiscard]] inline std::size_t unread_bytes(const delivery& d) noexcept {
+  return sizeof(delivery) + d.message.body.size();
+}
+
 class delivery_queue {
  public:
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }

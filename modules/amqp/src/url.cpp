@@ -122,6 +122,11 @@ result<connection_options> connection_options::parse(std::string_view url) {
   const auto encrypted = url.starts_with("amqps://");
   if (!encrypted && !url.starts_with("amqp://")) return bad("it begins with neither amqp:// nor amqps://");
   auto rest = url.substr(encrypted ? 8 : 7);
+  // The rest of a password with a / or ? in it would be a virtual host or parameters, which are shown.
+  if (const auto end = rest.find_first_of("/?");
+      end != std::string_view::npos && rest.find('@', end) != std::string_view::npos)
+    return bad(
+        "an @ after the hosts: within the user, the password and what follows, write /, ? and @ as %2f, %3f, %40");
   std::string_view query;
   if (const auto at = rest.find('?'); at != std::string_view::npos) {
     query = rest.substr(at + 1);

@@ -6,7 +6,6 @@
 namespace weft::amqp {
 
 // ---- writing
-// ---------------------------------------------------------------------------------------------------------
 
 void wire_writer::problem(std::string text) {
   if (problem_.empty()) problem_ = std::move(text);
@@ -129,7 +128,6 @@ void wire_writer::content(const value& v) {
 }
 
 // ---- reading
-// ---------------------------------------------------------------------------------------------------------
 
 void wire_reader::problem(const char* text) {
   if (problem_ != nullptr) return;

@@ -21,6 +21,8 @@ struct broker_state {
   bool confirming = true;        // otherwise publications are stored and not confirmed
   bool silent = false;           // accepts, and says nothing
   std::string after_open;        // raw bytes sent instead of channel.open-ok
+  std::string withheld;          // the method whose answers come only with the next answer to another
+  bool deleting = false;         // a queue goes away as soon as it is consumed
   std::vector<stream*> streams;  // of living connections
 
   void reset_connections() {
@@ -78,7 +80,17 @@ class broker_connection {
 
   void on_frame(const frame& f) {
     if (f.type == frame_type::heartbeat) return append_heartbeat(out_);
-    if (f.type == frame_type::method) return on_method(f.channel, parse_method(f.payload).value());
+    if (f.type == frame_type::method) {
+      const auto m = parse_method(f.payload).value();
+      if (name_of(m) != state_.withheld) {
+        out_ += std::exchange(late_, {});
+        return on_method(f.channel, m);
+      }
+      const auto said = std::exchange(out_, {});
+      on_method(f.channel, m);
+      late_ += std::exchange(out_, said);
+      return;
+    }
     if (f.type == frame_type::header) {
       const auto header = parse_content_header(f.payload).value();
       incoming_.properties = header.properties;
@@ -127,6 +139,14 @@ class broker_connection {
     if (std::holds_alternative<connection_open>(m)) return say(0, connection_open_ok{});
     if (std::holds_alternative<connection_close>(m)) return done_ = true, say(0, connection_close_ok{});
     if (const auto* ack = std::get_if<basic_ack>(&m)) return static_cast<void>(unacked_.erase(ack->delivery_tag));
+    if (const auto* nack = std::get_if<basic_nack>(&m)) return on_nack(*nack);
+    if (const auto* get = std::get_if<basic_get>(&m)) return on_get(channel, get->queue);
+    if (const auto* c = std::get_if<basic_cancel>(&m)) {
+      state_.log.push_back("cancel");
+      consumers_.erase(c->consumer_tag);
+      if (!c->no_wait) say(channel, basic_cancel_ok{.consumer_tag = c->consumer_tag});
+      return;
+    }
     if (const auto* p = std::get_if<basic_publish>(&m)) {
       incoming_ = {.exchange = p->exchange, .routing_key = p->routing_key};
       return;
@@ -161,13 +181,35 @@ class broker_connection {
       state_.log.push_back("consume " + c->queue);
       consumers_[c->consumer_tag] = {channel, c->queue};
       say(channel, basic_consume_ok{.consumer_tag = c->consumer_tag});
+      if (state_.deleting) {
+        state_.queues.erase(c->queue);
+        say(channel, basic_cancel{.consumer_tag = c->consumer_tag, .no_wait = true});
+        consumers_.erase(c->consumer_tag);
+      }
       return deliver();
     }
   }
 
+  void on_nack(const basic_nack& m) {
+    const auto at = unacked_.find(m.delivery_tag);
+    if (at == unacked_.end()) return;
+    state_.queues[at->second.first].push_front({std::move(at->second.second), true});
+    unacked_.erase(at);
+  }
+
+  void on_get(std::uint16_t channel, const std::string& name) {
+    auto& queue = state_.queues[name];
+    if (queue.empty()) return say(channel, basic_get_empty{});
+    auto first = std::move(queue.front());
+    queue.pop_front();
+    say(channel, basic_get_ok{.delivery_tag = ++delivered_, .redelivered = first.redelivered, .routing_key = name});
+    EXPECT_TRUE(append_content(out_, channel, first.content.properties, first.content.body, 131'072));
+    unacked_[delivered_] = {name, std::move(first.content)};
+  }
+
   std::unique_ptr<stream> stream_;
   broker_state& state_;
-  std::string out_;
+  std::string out_, late_;
   message incoming_;
   std::uint64_t missing_ = 0, delivered_ = 0;
   std::map<std::uint16_t, std::uint64_t> published_;

@@ -57,9 +57,12 @@ TEST(Url, WrongOnesNameThePartAndNeverThePassword) {
   EXPECT_THAT(problem("amqp://a:hush@h?colour=red"), HasSubstr("colour"));
   EXPECT_THAT(problem("amqp://a:hush@h?frame_max=100"), HasSubstr("frame_max"));
   EXPECT_THAT(problem("amqp://a:hush@h?auth_mechanism=magic"), HasSubstr("auth_mechanism"));
+  for (const auto* each : {"amqp://a:1/hush@h", "amqp://a:1?hush=1@h", "amqp://a:hu@sh/x@h"})
+    EXPECT_THAT(problem(each), HasSubstr("%40"));
   EXPECT_THAT(problem("amqps://a:hush@h?certfile=x"), HasSubstr("belong together"));
   EXPECT_THAT(problem("amqps://a:hush@h?cacertfile=/no/such/file"), HasSubstr("/no/such/file"));
-  for (const auto* each : {"amqp://a:hush%zz@h", "amqp://a:hush@", "amqp://a:hush@h?x=1", "amqp://a:hush@h:0:0"})
+  for (const auto* each : {"amqp://a:hush%zz@h", "amqp://a:hush@", "amqp://a:hush@h?x=1", "amqp://a:hush@h:0:0",
+                           "amqp://a:1/hush@h", "amqp://a:1?hush=1@h", "amqp://a:1?heartbeat=hush@h"})
     EXPECT_THAT(problem(each), Not(HasSubstr("hush")));
 }
 

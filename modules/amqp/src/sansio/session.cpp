@@ -84,7 +84,6 @@ result<> session::on_frame(const frame& f, session_events& events) {
 }
 
 // ---- channel 0
-// -------------------------------------------------------------------------------------------------------
 
 result<> session::on_connection_method(method m, session_events& events) {
   if (const auto* close = std::get_if<connection_close>(&m)) return on_close(*close);
@@ -165,7 +164,6 @@ result<> session::on_close(const connection_close& m) {
 }
 
 // ---- channels
-// --------------------------------------------------------------------------------------------------------
 
 result<> session::on_channel_frame(const frame& f, session_events& events) {
   if (state_ == state::closing) return {};
@@ -268,7 +266,6 @@ result<std::uint16_t> session::take_channel() {
 void session::release_channel(std::uint16_t number) { channels_.at(number) = {}; }
 
 // ---- sending
-// ---------------------------------------------------------------------------------------------------------
 
 result<> session::send(std::uint16_t channel, const method& m) {
   return append_method(output_, channel, m, tuning_.frame_max);
@@ -299,7 +296,6 @@ void session::close(reply_code code, std::string text) {
 }
 
 // ---- time
-// ------------------------------------------------------------------------------------------------------------
 
 steady_time session::deadline() const noexcept {
   if (tuning_.heartbeat.count() == 0 || state_ == state::closed) return steady_time::max();

@@ -5,7 +5,7 @@
 
 namespace weft::amqp {
 
-// ---- connection: class 10 ----------------------------------------------------------------------------------------
+// ---- connection: class 10
 
 struct connection_start {
   static constexpr method_id id{10, 10};
@@ -155,7 +155,7 @@ struct connection_update_secret_ok {
   friend bool operator==(const connection_update_secret_ok&, const connection_update_secret_ok&) = default;
 };
 
-// ---- channel: class 20 -------------------------------------------------------------------------------------------
+// ---- channel: class 20
 
 struct channel_open {
   static constexpr method_id id{20, 10};

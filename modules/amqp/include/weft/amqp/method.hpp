@@ -14,7 +14,7 @@
 
 namespace weft::amqp {
 
-// ---- basic: class 60 ---------------------------------------------------------------------------------------------
+// ---- basic: class 60
 
 struct basic_qos {
   static constexpr method_id id{60, 10};
@@ -227,7 +227,7 @@ struct basic_nack {
   friend bool operator==(const basic_nack&, const basic_nack&) = default;
 };
 
-// ---- tx: class 90 ------------------------------------------------------------------------------------------------
+// ---- tx: class 90
 
 struct tx_select {
   static constexpr method_id id{90, 10};
@@ -271,7 +271,7 @@ struct tx_rollback_ok {
   friend bool operator==(const tx_rollback_ok&, const tx_rollback_ok&) = default;
 };
 
-// ---- confirm: class 85 -------------------------------------------------------------------------------------------
+// ---- confirm: class 85
 
 struct confirm_select {
   static constexpr method_id id{85, 10};

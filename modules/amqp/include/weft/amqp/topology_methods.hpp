@@ -5,7 +5,7 @@
 
 namespace weft::amqp {
 
-// ---- exchange: class 40 ------------------------------------------------------------------------------------------
+// ---- exchange: class 40
 
 struct exchange_declare {
   static constexpr method_id id{40, 10};
@@ -103,7 +103,7 @@ struct exchange_unbind_ok {
   friend bool operator==(const exchange_unbind_ok&, const exchange_unbind_ok&) = default;
 };
 
-// ---- queue: class 50 ---------------------------------------------------------------------------------------------
+// ---- queue: class 50
 
 struct queue_declare {
   static constexpr method_id id{50, 10};
