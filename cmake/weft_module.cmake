@@ -42,10 +42,12 @@ function(weft_module name)
   endif()
 endfunction()
 
-# weft_test(<target> SOURCES <file>... [DEPENDS <module or target>...] [TIMEOUT <seconds>] [ENVIRONMENT <K=V>...])
+# weft_test(<target> SOURCES <file>... [DEPENDS <module or target>...] [TIMEOUT <seconds>] [ENVIRONMENT <K=V>...]
+#           [OPTIMISED])
 # A GoogleTest program, run as one ctest entry; its cases are counted from the XML report it leaves in test-reports/.
+# OPTIMISED is for those that run for longer than they compile.
 function(weft_test target)
-  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;DEPENDS;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(arg "OPTIMISED" "TIMEOUT" "SOURCES;DEPENDS;ENVIRONMENT" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
@@ -59,7 +61,11 @@ function(weft_test target)
       target_link_libraries(${target} PRIVATE ${dependency})
     endif()
   endforeach()
-  weft_test_pch(${target})
+  if(arg_OPTIMISED)
+    weft_test_pch(${target} weft_optimised_test_pch "")
+  else()
+    weft_test_pch(${target} weft_test_pch "${WEFT_QUICK_TO_BUILD}")
+  endif()
   target_compile_definitions(${target} PRIVATE WEFT_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              WEFT_TEST_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
   add_test(NAME ${target} COMMAND ${target} --gtest_output=xml:${PROJECT_BINARY_DIR}/test-reports/${target}.xml)
@@ -70,20 +76,20 @@ endfunction()
 # they take to compile, and the modules' files that they use are optimised all the same.
 set(WEFT_QUICK_TO_BUILD $<$<CONFIG:Debug>:-O0>)
 
-# All tests share one precompiled header: GoogleTest and the standard library, nothing of weft's.
-function(weft_test_pch target)
-  if(NOT TARGET weft_test_pch)
-    file(WRITE ${PROJECT_BINARY_DIR}/weft_test_pch.cpp "// Carries the precompiled header that the tests share; a program, since only those are position independent alike.\nint main() {}\n")
-    add_executable(weft_test_pch ${PROJECT_BINARY_DIR}/weft_test_pch.cpp)
-    target_link_libraries(weft_test_pch PRIVATE GTest::gtest GTest::gmock)
-    target_compile_options(weft_test_pch PRIVATE ${WEFT_QUICK_TO_BUILD})
-    target_precompile_headers(weft_test_pch PRIVATE
+# All tests with the same options share one precompiled header: GoogleTest and the standard library, nothing of weft's.
+function(weft_test_pch target carrier options)
+  if(NOT TARGET ${carrier})
+    file(WRITE ${PROJECT_BINARY_DIR}/${carrier}.cpp "// Carries the precompiled header that the tests share; a program, since only those are position independent alike.\nint main() {}\n")
+    add_executable(${carrier} ${PROJECT_BINARY_DIR}/${carrier}.cpp)
+    target_link_libraries(${carrier} PRIVATE GTest::gtest GTest::gmock)
+    target_compile_options(${carrier} PRIVATE ${options})
+    target_precompile_headers(${carrier} PRIVATE
       <gmock/gmock.h> <gtest/gtest.h> <chrono> <coroutine> <expected> <functional> <map> <memory> <optional> <span>
       <string> <string_view> <variant> <vector>)
-    weft_pch_checksum(weft_test_pch)
+    weft_pch_checksum(${carrier})
   endif()
-  target_compile_options(${target} PRIVATE ${WEFT_QUICK_TO_BUILD})
-  weft_use_pch(${target} weft_test_pch)
+  target_compile_options(${target} PRIVATE ${options})
+  weft_use_pch(${target} ${carrier})
 endfunction()
 
 # The modules' sources share another one: those headers of the standard library that nearly all of them read.
