@@ -1,11 +1,10 @@
 #pragma once
 // What every program beside another in ./dev bench messaging is told, and the line of JSON that it answers with.
 //
-//     --mode publish    publishes --count persistent messages of 256 bytes to a new queue, at most --window
-//     unconfirmed;
-//                       with --rate so many a second, each one's latency counted from the moment it was due
+//     --mode publish    publishes --count persistent messages of 256 bytes to a new queue, --window unconfirmed at
+//                       most; with --rate so many a second, each one's latency counted from the moment it was due
 //     --mode consume    consumes --count of them with --prefetch, acknowledging every --ack-every, and deletes the
-//     queue
+//                       queue
 #include <sys/resource.h>
 
 #include <algorithm>

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # ./dev bench messaging [rounds] [messages]: RabbitMQ 3.10 through weft, amqplib (npm) and librabbitmq, classic and quorum
-# queues, 256-byte persistent messages; then memory: and sqlite:. The programs take turns, so that what else the machine
-# does meets all of them; messaging.py prints medians over the rounds.
+# queues, 256-byte persistent messages; then memory: and sqlite:, and how long a message takes to its handler through each
+# at half load. The programs take turns, so that what else the machine does meets all of them; messaging.py prints medians
+# over the rounds.
 set -euo pipefail
 
 rounds=${1:-5}
@@ -33,9 +34,20 @@ fi
 python3 tools/bench/messaging.py --url "amqp://weft:weft@127.0.0.1:$WEFT_RABBITMQ_PORT/" --rounds "$rounds" \
   --messages "$messages" --amqplib-folder "$peers/amqplib" --server "$(cut -d ' ' -f 1 "$WEFT_SERVICES/rabbitmq/pid")" \
   "${programs[@]}"
-for embedded in messaging_memory messaging_sqlite; do
-  if [[ -x $build/bench/$embedded ]]; then
-    echo "$embedded"
-    "$build/bench/$embedded"
-  fi
-done
+files=$(mktemp -d "$build/bench/messaging.XXXXXX")
+trap 'rm -rf "$files"; ./dev services stop rabbitmq >&2' EXIT
+if [[ -x $build/bench/messaging_latency ]]; then
+  printf '\nfrom publishing to the handler, through a router\n'
+  server=amqp://weft:weft@127.0.0.1:$WEFT_RABBITMQ_PORT/
+  "$build/bench/messaging_latency" 3 "$rounds" memory: "sqlite:$files/latency.db" \
+    "$server?queues=classic&exchange=weft.bench" "$server?queues=quorum&exchange=weft.bench"
+fi
+if [[ -x $build/bench/messaging_memory ]]; then
+  printf '\nmemory:, for each second of CPU\n'
+  "$build/bench/messaging_memory"
+fi
+if [[ -x $build/bench/messaging_sqlite ]]; then
+  printf '\nsqlite: beside bare SQLite\n'
+  program=$(realpath "$build/bench/messaging_sqlite")
+  (cd "$files" && "$program" 0.5 "$rounds")
+fi

@@ -23,10 +23,18 @@ void attempt_notes::take_away(amqp::channel& ch, const amqp::delivery& d) {
   ch.ack(d);
 }
 
-task<result<>> attempt_notes::collect(amqp::channel& ch, context ctx) {
+task<result<>> attempt_notes::collect(amqp::channel& ch, context ctx, std::uint64_t generation) {
   const ack_batch::unnamed coming{acks_};
   for (;;) {
-    WEFT_CO_TRY(auto got, co_await ch.get(ctx, queue_.queue));
+    std::optional<amqp::delivery> got;
+    if (ch.generation() == generation) {
+      WEFT_CO_TRY(got, co_await ch.get(ctx, queue_.queue));
+    }
+    // Of a later one nothing may be held before its consumer knows of it, and asks for what is written anew.
+    if (ch.generation() != generation) {
+      if (got) ch.nack(*got);
+      co_return fail(errc::aborted, "the channel was opened again");
+    }
     if (!got) co_return result<>{};
     acks_.delivered(got->tag);
     held_note fresh{.note = read(got->message.properties), .from = {}};
@@ -41,8 +49,8 @@ task<result<>> attempt_notes::collect(amqp::channel& ch, context ctx) {
   }
 }
 
-task<result<>> attempt_notes::load(amqp::channel& ch, context ctx) {
-  if (const auto collected = co_await collect(ch, ctx); !collected) {
+task<result<>> attempt_notes::load(amqp::channel& ch, context ctx, std::uint64_t generation) {
+  if (const auto collected = co_await collect(ch, ctx, generation); !collected) {
     // Somebody deleted it, and the channel is gone with the question: it is there for the next one.
     if (collected.error().code() == errc::not_found)
       static_cast<void>(co_await link_.topology().declare(std::move(ctx), queue_));
@@ -57,14 +65,15 @@ const attempt_note* attempt_notes::find(const std::string& id) const {
   return at == held_.end() ? nullptr : &at->second.note;
 }
 
-task<result<>> attempt_notes::write(amqp::channel& ch, context ctx, std::string id, attempt_note note) {
+task<result<>> attempt_notes::write(amqp::channel& ch, context ctx, std::uint64_t generation, std::string id,
+                                    attempt_note note) {
   amqp::message m{.routing_key = queue_.queue};
   m.properties.message_id = std::move(id);
   m.properties.headers = {{std::string{amqp_header::attempt}, std::int64_t{note.attempt}},
                           {std::string{amqp_header::failures}, format_failures(note.failures)},
                           {std::string{amqp_header::due}, milliseconds_of(note.due)}};
   WEFT_CO_TRY_VOID(co_await link_.send(ctx, std::move(m)));
-  co_return co_await load(ch, std::move(ctx));
+  co_return co_await load(ch, std::move(ctx), generation);
 }
 
 void attempt_notes::remove(amqp::channel& ch, const std::string& id) {

@@ -26,12 +26,12 @@ class attempt_notes {
   attempt_notes(amqp_link& link, const std::string& of, ack_batch& acks)
       : link_{link}, queue_{attempts_queue(of)}, acks_{acks} {}
 
-  // What was written by others; once for each generation of the channel.
-  task<result<>> load(amqp::channel& ch, context ctx);
+  // What was written by others; once for each generation of the channel. errc::aborted: it is over.
+  task<result<>> load(amqp::channel& ch, context ctx, std::uint64_t generation);
   [[nodiscard]] bool loaded() const noexcept { return loaded_; }
   [[nodiscard]] const attempt_note* find(const std::string& id) const;
   // In place of what was written of this message before.
-  task<result<>> write(amqp::channel& ch, context ctx, std::string id, attempt_note note);
+  task<result<>> write(amqp::channel& ch, context ctx, std::uint64_t generation, std::string id, attempt_note note);
   void remove(amqp::channel& ch, const std::string& id);
   // The channel is a new one: what was held went back to the queue.
   void forget() noexcept {
@@ -45,7 +45,7 @@ class attempt_notes {
     amqp::delivery from;
   };
   void take_away(amqp::channel& ch, const amqp::delivery& d);
-  task<result<>> collect(amqp::channel& ch, context ctx);
+  task<result<>> collect(amqp::channel& ch, context ctx, std::uint64_t generation);
 
   amqp_link& link_;
   amqp::queue_declare queue_;

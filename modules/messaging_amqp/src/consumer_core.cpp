@@ -151,7 +151,7 @@ bool consumer_core::delivered_too_often(const amqp::delivery& d) const noexcept 
 // first that its successor gets, and that one is put away.
 task<bool> consumer_core::prepare(self c, feed_ptr f, amqp::delivery& d) {
   if (c->durable() && c->what_.order == ordering::per_key && !f->notes.loaded()) {
-    const auto loaded = co_await f->notes.load(*f->ch, c->life_context_);
+    const auto loaded = co_await f->notes.load(*f->ch, c->life_context_, d.generation);
     if (!loaded) co_return false;  // the channel is lost, and the delivery with it: it comes again
   }
   if (!c->delivered_too_often(d)) co_return true;

@@ -110,7 +110,7 @@ task<result<>> consumer_core::settle_retry_in_order(self c, context ctx, deliver
   const auto f = at->second;
   const bool says_something = next.attempt != e->attempt || !next.failures.empty();
   if (c->durable() && says_something && !e->what->id.empty()) {
-    WEFT_CO_TRY_VOID(co_await f->notes.write(*f->ch, std::move(ctx), e->what->id, next));
+    WEFT_CO_TRY_VOID(co_await f->notes.write(*f->ch, std::move(ctx), e->generation, e->what->id, next));
     e = c->lanes_.find(tag);
     if (e == nullptr) co_return lost();
     e->noted = true;

@@ -3,8 +3,8 @@
 //
 //     <prefix><group>                its queue; with partitions <prefix><group>.0, .1, ...
 //     <prefix><group>.partitions     the exchange before them, x-consistent-hash
-//     <prefix><group>.members        with partitions: each consumer is one of this queue, too, so that they can be
-//     counted <its queue>.attempts           attempts of messages that wait for their retry at their place
+//     <prefix><group>.members        with partitions: each consumer consumes it too, so that they can be counted
+//     <its queue>.attempts           attempts of messages that wait for their retry at their place
 //     <prefix><group>.dead           dead letters
 //     <its queue>.retry.<ms>         retries without order, while they wait; gone when they are not needed
 //     <prefix>groups                 a record of each group

@@ -7,7 +7,8 @@
 
 namespace weft::messaging {
 
-// The next messages, `limit` at most; fewer when there are no more. errc::not_found: there is no such queue.
+// The next messages, `limit` at most; fewer when there are no more, or when their bodies come to 256 MiB.
+// errc::not_found: there is no such queue.
 [[nodiscard]] task<result<std::vector<amqp::delivery>>> browse(loop& l, amqp::channel& ch, context ctx,
                                                                std::string queue, std::size_t limit);
 

@@ -1,9 +1,8 @@
-// accounting <publish|consume|both> <broker's URL> <folder of the books> <messages> <keys> <messages published a
-// second>
+// accounting <publish|consume|both> <broker's URL> <folder of the books> <messages> <keys> <messages a second>
 //
 // Moves messages and keeps account of them in SQLite files of the folder, so that it can be killed at any time and
-// started again. Ends once its part is done; prints "confirmed <n> attempts <n>", "effects <n>". accounting.py kills
-// it.
+// started again. Ends once its part is done; prints "confirmed <n> attempts <n>", "effects <n>". accounting.py does
+// the killing.
 #include <weft/messaging/broker_factory.hpp>
 #include <weft/messaging/memory_broker.hpp>
 #include <weft/messaging_amqp/amqp_broker.hpp>

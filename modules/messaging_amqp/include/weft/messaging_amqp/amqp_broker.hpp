@@ -60,7 +60,8 @@ struct amqp_options {
   std::uint32_t delivery_limit = 20;
   std::uint32_t max_length = 0;  // messages of a group's queue; more are refused, errc::resource_exhausted. 0: no limit
   std::size_t max_message_bytes = 16 * 1024 * 1024;
-  std::size_t max_browse = 100'000;      // dead letters that the admin holds at a time, and replays with one call
+  // Dead letters that the admin holds at a time, and replays with one call; fewer when they come to 256 MiB.
+  std::size_t max_browse = 100'000;
   observe::registry* metrics = nullptr;  // weft_amqp_...; outlives the broker
 
   // Those of amqp::connection_options::parse, and the query parameters exchange, prefix, queues (quorum, classic),
