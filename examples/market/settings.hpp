@@ -25,21 +25,17 @@ struct posts_settings {
 BOOST_DESCRIBE_STRUCT(posts_settings, (), (http, max_posts))
 
 struct smtp_settings {
-  std::string url;
+  weft::service::secret_url url;
   std::string from = "market@example.com";
   std::string user;
   weft::service::secret password;
   notifications::smtp_tls tls = notifications::smtp_tls::if_offered;
+  std::string authorities;
   std::chrono::milliseconds timeout = std::chrono::seconds{20};
 
-  void check(weft::service::config_check& problems) const {
-    problems.require(url.empty() || url.starts_with("smtp://") || url.starts_with("smtps://"), "url",
-                     "expected smtp://host:port or smtps://host:port");
-    problems.require(from.contains('@'), "from", "expected a mail address");
-    problems.require(timeout > timeout.zero(), "timeout", "must be longer than 0s");
-  }
+  void check(weft::service::config_check& problems) const;
 };
-BOOST_DESCRIBE_STRUCT(smtp_settings, (), (url, from, user, password, tls, timeout))
+BOOST_DESCRIBE_STRUCT(smtp_settings, (), (url, from, user, password, tls, authorities, timeout))
 
 struct notifications_settings {
   weft::service::http_settings http{.port = 8084};
@@ -87,7 +83,8 @@ struct weft::json::traits<market::smtp_settings> {
       {.member = "url", .description = "smtp://host:25 or smtps://host:465; empty: mails go to the mailbox alone"},
       {.member = "from", .description = "the sender's address"},
       {.member = "password", .description = "best a reference, ${env:SMTP_PASSWORD}"},
-      {.member = "tls", .description = "STARTTLS for smtp: URLs"},
+      {.member = "tls", .description = "STARTTLS for smtp: URLs; required where a password is sent"},
+      {.member = "authorities", .description = "PEM file: who may certify the server; empty: whom this machine trusts"},
       {.member = "timeout", .description = "for all of one mail"}};
 };
 template <>

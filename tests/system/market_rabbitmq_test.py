@@ -63,6 +63,17 @@ class Distributed(unittest.TestCase):
                 return sorted(found)
             page += 1
 
+    def test_the_first_event_of_a_new_broker_is_handled(self):
+        program = Program([MARKET, *["--{}.http.port=0".format(each) for each in ("users", "posts", "notifications")],
+                           "--messaging.broker=" + self.broker])
+        self.addCleanup(program.__exit__)
+        ada = self.create(program, 0, 1)[0]
+        self.assertEqual(program.call("posts", "POST", "/api/posts",
+                                      {"user_id": ada, "title": "Notes", "content": "..."})[0], 201)
+        wait_until(lambda: self.mailed(program) == [ada])
+        wait_until(lambda: program.call("users", "GET", "/api/users/" + ada)[1]["data"]["post_count"] == 1)
+        self.assertEqual(program.drain(), 0)
+
     def test_a_killed_notifications_service_loses_and_repeats_no_mail(self):
         mail, users = self.notifications(), self.start("users")
         made = self.create(users, 0, 50)

@@ -3,10 +3,10 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import unittest
 
-from program import PATIENCE, Program, wait_until
+from market_load import ProfileLoad
+from program import Program, wait_until
 
 MARKET = sys.argv[1]
 
@@ -23,38 +23,6 @@ def users(*flags):
     return Program([MARKET, "--only=users", "--users.http.port=0", *flags])
 
 
-def in_order(profile):
-    """From the service, or what it said within the last millisecond."""
-    return profile["posts_source"] == "service" or profile["reason"].startswith("cache: ")
-
-
-class Load(threading.Thread):
-    """Asks for a profile, again and again, and keeps what it was answered."""
-
-    def __init__(self, program, path):
-        super().__init__()
-        self.program, self.path, self.answers, self.stopping = program, path, [], False
-
-    def run(self):
-        while not self.stopping:
-            status, content, _ = self.program.call("users", "GET", self.path)
-            self.answers.append((status, content))
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping = True
-        self.join(PATIENCE)
-
-    def ask_more(self, count):
-        """What the next so many asked were answered."""
-        first = len(self.answers) + 1  # the one under way began before
-        wait_until(lambda: len(self.answers) >= first + count)
-        return self.answers[first:first + count]
-
-
 class Services(unittest.TestCase):
     def test_a_profile_outlives_its_posts_services(self):
         with posts() as one, posts() as two:
@@ -67,10 +35,9 @@ class Services(unittest.TestCase):
                                                   {"user_id": ada, "title": "Notes", "content": "On the engine"})
                     self.assertEqual((status, fields["X-Author-Check"]), (201, "skipped"))
                 path = "/api/users/" + ada + "/profile"
-                with Load(page, path) as load:
+                with ProfileLoad(page, path) as load:
                     for status, answer in load.ask_more(20):
-                        self.assertEqual(status, 200)
-                        self.assertTrue(in_order(answer), answer)
+                        self.assertEqual((status, answer["posts_source"]), (200, "service"), answer)
 
                     one.signal(signal.SIGKILL)
                     one.wait()

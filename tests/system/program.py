@@ -41,12 +41,12 @@ class Program:
         place = urllib.parse.urlsplit(self.listeners[listener])
         return http.client.HTTPConnection(place.hostname, place.port, timeout=PATIENCE)
 
-    def call(self, listener, method, path, content=None):
+    def call(self, listener, method, path, content=None, fields=None):
         """(status, content as JSON, fields)."""
         connection = self.connect(listener)
         try:
             body = content if content is None or isinstance(content, str) else json.dumps(content)
-            connection.request(method, path, body)
+            connection.request(method, path, body, fields or {})
             answer = connection.getresponse()
             text = answer.read().decode()
             return answer.status, json.loads(text) if text.startswith(("{", "[")) else text, answer.headers

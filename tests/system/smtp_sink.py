@@ -1,18 +1,43 @@
-"""A mail server that keeps what it takes, and refuses what it is told to: enough of SMTP (RFC 5321) for one client."""
+"""A mail server (aiosmtpd) that keeps what it takes, and refuses what it is told to."""
 import asyncio
 import email
 import email.policy
+import logging
+import os
+import ssl
+import subprocess
 import threading
+import unittest
+
+try:
+    from aiosmtpd.smtp import SMTP, AuthResult
+except ImportError:
+    if "CI" in os.environ:
+        raise
+    SMTP = None
+
+logging.getLogger("mail").setLevel(logging.CRITICAL)  # of clients that break off, as they are to
 
 
 class SmtpSink:
-    """`with SmtpSink() as sink: ... sink.mails`; `sink.answers["nobody@example.com"] = ["451 later", "250 ok"]`."""
+    """`with SmtpSink() as sink: ... sink.mails`; `sink.answers["nobody@example.com"] = ["451 later", "250 ok"]`.
 
-    def __init__(self):
-        self.mails = []  # email messages with .recipient
+    With `certificate`, an (identity, key) of PEM files, it offers STARTTLS, or, `encrypted`, talks nothing else. With
+    `login`, a (user, password), it takes mail from that user alone.
+    """
+
+    def __init__(self, certificate=None, encrypted=False, login=None):
+        if SMTP is None:
+            raise unittest.SkipTest("there is no aiosmtpd; ./dev setup installs it")
+        self.mails = []  # email messages with .recipient, .encrypted and .login
         self.answers = {}  # to RCPT, by address, used up from the first on; the last one stays
         self.attempts = []  # the recipients asked for, in order
+        self.logins = []  # (user, password), right or wrong, in order
         self.connections = 0
+        self.encrypted, self.login, self.tls = encrypted, login, None
+        if certificate:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(*certificate)
 
     def __enter__(self):
         started = threading.Event()
@@ -27,52 +52,58 @@ class SmtpSink:
 
     @property
     def url(self):
-        return "smtp://127.0.0.1:{}".format(self.port)
+        return "{}://127.0.0.1:{}".format("smtps" if self.encrypted else "smtp", self.port)
 
     async def serve(self, started):
         self.loop, self.ending = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self.talk, "127.0.0.1", 0)
+        self.loop.set_exception_handler(lambda *_: None)  # connections that a client broke off
+        server = await self.loop.create_server(self.conversation, "127.0.0.1", 0, ssl=self.tls if self.encrypted else None)
         self.port = server.sockets[0].getsockname()[1]
         started.set()
         await self.ending.wait()
         server.close()
 
-    def answer_to(self, recipient):
+    def conversation(self):
+        self.connections += 1
+        starttls = self.tls is not None and not self.encrypted
+        return SMTP(self, hostname="sink", tls_context=self.tls if starttls else None, require_starttls=starttls,
+                    auth_required=self.login is not None, auth_require_tls=starttls, authenticator=self.check_login, loop=self.loop)
+
+    def check_login(self, server, session, envelope, mechanism, data):
+        self.logins.append((data.login.decode(), data.password.decode()))
+        return AuthResult(success=self.logins[-1] == self.login, handled=False)
+
+    async def handle_RCPT(self, server, session, envelope, recipient, options):
         self.attempts.append(recipient)
         answers = self.answers.get(recipient, ["250 ok"])
-        return answers.pop(0) if len(answers) > 1 else answers[0]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if answer.startswith("250"):
+            envelope.rcpt_tos.append(recipient)
+        return answer
 
-    async def talk(self, reader, writer):
-        self.connections += 1
-        recipients = []
+    async def handle_DATA(self, server, session, envelope):
+        mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        mail.recipient = envelope.rcpt_tos[-1]
+        mail.encrypted = server.transport.get_extra_info("sslcontext") is not None
+        mail.login = self.logins[-1][0] if session.authenticated else None
+        self.mails.append(mail)
+        return "250 taken"
 
-        def say(line):
-            writer.write(line.encode() + b"\r\n")
 
-        say("220 sink")
-        while line := (await reader.readline()).decode().strip():
-            verb = line.split(" ")[0].split(":")[0].upper()
-            if verb == "EHLO":
-                say("250-sink")
-                say("250 8BITMIME")
-            elif verb == "RCPT":
-                recipient = line[line.index("<") + 1:line.index(">")]
-                answer = self.answer_to(recipient)
-                if answer.startswith("250"):
-                    recipients.append(recipient)
-                say(answer)
-            elif verb == "DATA":
-                say("354 go on")
-                await writer.drain()
-                text = await reader.readuntil(b"\r\n.\r\n")
-                mail = email.message_from_bytes(text[:-3], policy=email.policy.default)
-                mail.recipient = recipients[-1]
-                self.mails.append(mail)
-                say("250 taken")
-            elif verb == "QUIT":
-                say("221 bye")
-                break
-            else:
-                say("250 ok")
-            await writer.drain()
-        writer.close()
+def make_certificates(folder):
+    """Makes an authority, and what it certifies: the paths of the authority, of 127.0.0.1 and of somewhere else, each of the
+    last two as (certificate, key)."""
+
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=market test authority",
+            "-keyout", "ca.key", "-out", "ca.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    made = [os.path.join(folder, "ca.pem")]
+    for name, subject in (("here", "IP:127.0.0.1"), ("elsewhere", "DNS:mail.example.com")):
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=" + name, "-keyout", name + ".key", "-out",
+                name + ".csr", "-addext", "subjectAltName=" + subject)
+        openssl("x509", "-req", "-in", name + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days",
+                "2", "-copy_extensions", "copy", "-out", name + ".pem")
+        made.append((os.path.join(folder, name + ".pem"), os.path.join(folder, name + ".key")))
+    return made

@@ -27,6 +27,7 @@ class notifications_service {
   weft::task<weft::result<>> open(weft::context ctx);
   weft::task<void> close();
   weft::task<weft::result<weft::service::health_details>> check(weft::context ctx);
+  weft::task<weft::result<weft::service::health_details>> check_mails();
 
   weft::loop& loop_;
   notifications_settings settings_;

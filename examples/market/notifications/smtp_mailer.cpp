@@ -54,6 +54,7 @@ bool plain_address(std::string_view text) {
 struct conversation {
   std::string verb, said = {};
   bool over = false;
+  char problem[CURL_ERROR_SIZE] = {};  // libcurl's own words
 };
 int listen(CURL*, curl_infotype type, char* data, std::size_t size, void* to) {
   auto& heard = *static_cast<conversation*>(to);
@@ -61,7 +62,10 @@ int listen(CURL*, curl_infotype type, char* data, std::size_t size, void* to) {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
   if (type == CURLINFO_HEADER_OUT && text.starts_with("QUIT")) heard.over = true;
   if (heard.over) return 0;  // what is said then is no answer to the mail
-  if (type == CURLINFO_HEADER_OUT) heard = {.verb = std::string{text.substr(0, 4)}};
+  if (type == CURLINFO_HEADER_OUT) {
+    heard.verb = text.substr(0, 4);
+    heard.said.clear();
+  }
   if (type == CURLINFO_HEADER_IN) heard.said = text.substr(0, 300);
   return 0;
 }
@@ -111,6 +115,10 @@ void set_up(CURL* handle, const smtp_options& options, conversation& heard, std:
                    : options.tls == smtp_tls::if_offered ? CURLUSESSL_TRY
                                                          : CURLUSESSL_ALL;
   curl_easy_setopt(handle, CURLOPT_USE_SSL, tls);
+  if (!options.authorities.empty()) {
+    curl_easy_setopt(handle, CURLOPT_CAINFO, options.authorities.c_str());
+    curl_easy_setopt(handle, CURLOPT_CAPATH, nullptr);
+  }
   if (!options.user.empty()) {
     curl_easy_setopt(handle, CURLOPT_USERNAME, options.user.c_str());
     curl_easy_setopt(handle, CURLOPT_PASSWORD, options.password.reveal().c_str());
@@ -118,6 +126,7 @@ void set_up(CURL* handle, const smtp_options& options, conversation& heard, std:
   curl_easy_setopt(handle, CURLOPT_VERBOSE, 1L);  // for the conversation
   curl_easy_setopt(handle, CURLOPT_DEBUGFUNCTION, &listen);
   curl_easy_setopt(handle, CURLOPT_DEBUGDATA, &heard);
+  curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, heard.problem);
   curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, &give_up);
   curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &ended);
@@ -125,16 +134,34 @@ void set_up(CURL* handle, const smtp_options& options, conversation& heard, std:
 
 // Only what was said about this recipient or this message is for good. A greeting, a sender or a login that is refused
 // concerns all mail, and is somebody's to put right.
-result<> judge(CURLcode outcome, const conversation& heard) {
+result<> judge(CURLcode outcome, const conversation& heard, const smtp_options& options) {
   if (outcome == CURLE_OK) return {};
   const bool server_spoke = outcome == CURLE_SEND_ERROR || outcome == CURLE_WEIRD_SERVER_REPLY;
   const bool of_this_mail = heard.verb == "RCPT" || heard.verb == "DATA";
   if (server_spoke && of_this_mail && heard.said.starts_with('5'))
     return fail(errc::invalid_argument, "the mail server refused it: " + heard.said);
   if (outcome == CURLE_OPERATION_TIMEDOUT) return fail(errc::deadline_exceeded, "the mail server took too long");
+  const std::string detail = *heard.problem != 0 ? heard.problem : curl_easy_strerror(outcome);
+  const auto troubled = [](std::string what, std::string_view remedy) {
+    return fail(error{errc::unavailable, std::move(what)}.with_remedy(remedy));
+  };
+  switch (outcome) {
+    case CURLE_LOGIN_DENIED:
+      return troubled("the mail server refused the login of '" + options.user + "': " + heard.said,
+                      "check smtp.user and smtp.password");
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return troubled("the mail server is not trusted: " + detail,
+                      "smtp.authorities names who may certify it, and smtp.url the host that it is certified for");
+    case CURLE_SSL_CACERT_BADFILE:
+      return troubled("the authorities cannot be read: " + detail, "check smtp.authorities");
+    case CURLE_USE_SSL_FAILED:
+      return troubled("the mail server offers no encryption: " + detail,
+                      "use its port for STARTTLS (587) or a smtps: URL (465), or set smtp.tls");
+    default:
+      break;
+  }
   const bool said_no = heard.said.starts_with('4') || heard.said.starts_with('5');
-  return fail(errc::unavailable,
-              said_no ? "the mail server said: " + heard.said : std::string{curl_easy_strerror(outcome)});
+  return fail(errc::unavailable, said_no ? "the mail server said: " + heard.said : detail);
 }
 
 result<> send_blocking(const smtp_options& options, const mail& m, std::atomic<bool>& ended,
@@ -151,7 +178,7 @@ result<> send_blocking(const smtp_options& options, const mail& m, std::atomic<b
   curl_easy_setopt(handle.get(), CURLOPT_UPLOAD, 1L);
   curl_easy_setopt(handle.get(), CURLOPT_READFUNCTION, &hand_over);
   curl_easy_setopt(handle.get(), CURLOPT_READDATA, &left);
-  return judge(curl_easy_perform(handle.get()), heard);
+  return judge(curl_easy_perform(handle.get()), heard, options);
 }
 
 }  // namespace

@@ -6,7 +6,8 @@
 //     WEFT_CO_TRY_VOID(co_await mails.send(ctx, m));
 //
 // A refusal of the recipient or of the message (5xx) is errc::invalid_argument with what the server said; a 4xx, a
-// refused sender or login, and whatever goes wrong on the way is errc::unavailable. The end of the context ends the
+// refused sender or login, a server whose certificate is not trusted, and whatever goes wrong on the way is
+// errc::unavailable. Neither mail nor password goes to a server that is not trusted. The end of the context ends the
 // wait of its caller; the connection is given up within a second, or at the timeout. Belongs to one loop.
 #include "notifications/mailer.hpp"
 #include "notifications/smtp_tls.hpp"
@@ -25,6 +26,7 @@ struct smtp_options {
   std::string user = {};
   weft::service::secret password = {};
   smtp_tls tls = smtp_tls::if_offered;
+  std::string authorities = {};                       // PEM file; empty: whom this machine trusts
   weft::duration timeout = std::chrono::seconds{20};  // for all of one mail
 };
 

@@ -9,6 +9,7 @@ using namespace weft;
 namespace {
 
 constexpr std::size_t max_unnoted = 10'000;
+constexpr auto repeat_after = std::chrono::minutes{1};
 
 notification compose(loop& l, const context& ctx, const new_user& who, std::string event_id) {
   const auto now = std::chrono::floor<std::chrono::milliseconds>(l.wall_now());
@@ -65,10 +66,23 @@ task<result<>> welcome_mails::welcome(context ctx, new_user who, std::string eve
 // When only the mailbox fails, its next attempt must not send the mail again.
 task<result<>> welcome_mails::send(context ctx, notification n) {
   if (sent_.contains(n.event_id)) co_return result<>{};
-  WEFT_CO_TRY_VOID(co_await mails_->send(ctx, mail_of(n)));
+  const auto sent = co_await mails_->send(ctx, mail_of(n));
+  note(ctx, sent);
+  if (!sent) co_return sent;
   if (sent_.size() >= max_unnoted) sent_.clear();
   sent_.insert(n.event_id);
   co_return result<>{};
+}
+
+// What the server says of one mail ends in its dead letter. The rest is somebody's to put right.
+void welcome_mails::note(const context& ctx, const result<>& sent) {
+  if (ctx.cancellation().cancelled()) return;
+  if (sent || !sent.error().transient()) return trouble_.clear();
+  const auto problem = sent.error().describe();
+  if (problem == trouble_ && loop_.now() - told_at_ < repeat_after) return;
+  trouble_ = problem;
+  told_at_ = loop_.now();
+  if (log_ != nullptr) log_->warning(ctx, "mails cannot be sent, and wait", {{"problem", problem}});
 }
 
 }  // namespace market::notifications

@@ -85,7 +85,7 @@ class welcome : public testing::Test {
     return boost::json::value_to<std::uint64_t>(get("/api/notifications").at_pointer("/meta/total"));
   }
   std::vector<messaging::dead_letter_entry> dead() {
-    return sim_.run(machine_, events_.bus.dead_letters({}, {.group = "notifications.welcome"})).value();
+    return sim_.run(machine_, events_.bus.admin()->dead_letters({}, {.group = "notifications.welcome"})).value();
   }
 
   testkit::simulation sim_{6};
@@ -168,7 +168,7 @@ TEST_F(welcome, goes_to_the_dead_letters_with_what_the_server_said) {
   EXPECT_EQ(sent(), 0u);
 
   mails.say = [](const mail&) { return result<>{}; };
-  EXPECT_EQ(sim_.run(machine_, events_.bus.replay({}, "notifications.welcome", {})).value(), 2u);
+  EXPECT_EQ(sim_.run(machine_, events_.bus.admin()->replay({}, "notifications.welcome", {})).value(), 2u);
   sim_.run_for(1min);
   EXPECT_EQ(sent(), 2u);
 }
@@ -197,7 +197,7 @@ TEST_F(welcome, is_not_sent_again_when_only_the_mailbox_failed) {
   mails.then = {};
   sim_.run(machine_, rename("away", "notifications"));
   EXPECT_EQ(sent(), 0u);
-  EXPECT_EQ(sim_.run(machine_, events_.bus.replay({}, "notifications.welcome", {})).value(), 1u);
+  EXPECT_EQ(sim_.run(machine_, events_.bus.admin()->replay({}, "notifications.welcome", {})).value(), 1u);
   sim_.run_for(1min);
   EXPECT_EQ(mails.tries, 1);
   EXPECT_EQ(sent(), 1u);

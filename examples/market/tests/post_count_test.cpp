@@ -96,7 +96,9 @@ class post_count : public testing::Test {
     sim_.run_for(1min);
     return sim_.run(machine_, users_.find({}, ada_)).value().post_count;
   }
-  std::size_t dead() { return sim_.run(machine_, events_.bus.dead_letters({}, {.group = "users.post_count"}))->size(); }
+  std::size_t dead() {
+    return sim_.run(machine_, events_.bus.admin()->dead_letters({}, {.group = "users.post_count"}))->size();
+  }
 
   testkit::simulation sim_{4};
   testkit::host& machine_ = sim_.add_host("users");
@@ -137,8 +139,9 @@ TEST_F(post_count, is_no_business_of_a_change_of_the_user) {
   ada.name = "Ada Lovelace";
   ada.post_count = 77;
   sim_.run_for(1s);
-  EXPECT_TRUE(sim_.run(
-      machine_, users_.replace({}, ada, events_.publisher.prepare({}, market::users::user_updated, ada).value())));
+  EXPECT_TRUE(
+      sim_.run(machine_, users_.replace({}, ada, ada.updated_at,
+                                        events_.publisher.prepare({}, market::users::user_updated, ada).value())));
   EXPECT_EQ(count(), 1u);
 }
 

@@ -54,7 +54,14 @@ class user_repositories : public testing::TestWithParam<kept> {
     return events_.publisher.prepare({}, topic, u, u.id.value().to_string()).value();
   }
   result<> add(const user& u) { return sim_.run(machine_, users_->add({}, u, told(user_created, u))); }
-  result<> replace(const user& u) { return sim_.run(machine_, users_->replace({}, u, told(user_updated, u))); }
+  // As one who has just read it.
+  result<> replace(const user& u) {
+    const auto now = find(u.id);
+    return replace(u, now ? now->updated_at : u.updated_at);
+  }
+  result<> replace(const user& u, wall_time read_as) {
+    return sim_.run(machine_, users_->replace({}, u, read_as, told(user_updated, u)));
+  }
   result<> remove(const user_id& id) {
     const deleted_user gone{id};
     return sim_.run(
@@ -121,6 +128,23 @@ TEST_P(user_repositories, tell_nothing_of_what_did_not_happen) {
   other.email = "Ada@example.com";
   EXPECT_EQ(replace(other).error().code(), errc::already_exists);
   EXPECT_EQ(topics_told(), (strings{"user.created", "user.created"}));
+}
+
+TEST_P(user_repositories, undo_no_change_that_was_not_seen) {
+  const auto ada = named("Ada");
+  EXPECT_TRUE(add(ada));
+  auto renamed = ada, moved = ada;
+  renamed.name = "Ada Lovelace";
+  renamed.updated_at += 1ms;
+  moved.email = "ada@lovelace.example";
+  moved.updated_at += 2ms;
+  EXPECT_TRUE(replace(renamed, ada.updated_at));
+  EXPECT_EQ(replace(moved, ada.updated_at).error().code(), errc::aborted);
+  EXPECT_EQ(find(ada.id)->email, "Ada@example.com");
+  moved.name = renamed.name;
+  EXPECT_TRUE(replace(moved, renamed.updated_at));
+  EXPECT_EQ(find(ada.id)->name, "Ada Lovelace");
+  EXPECT_EQ(topics_told(), (strings{"user.created", "user.updated", "user.updated"}));
 }
 
 TEST_P(user_repositories, count_each_post_once) {

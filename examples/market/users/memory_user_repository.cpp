@@ -8,14 +8,6 @@ using namespace weft;
 
 namespace {
 
-// ASCII; names in other scripts are found as they are written.
-std::string lowered(std::string_view text) {
-  std::string out{text};
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
 bool matches(const user& u, const user_query& query, const std::string& search) {
   if (query.status && u.status != *query.status) return false;
   return search.empty() || lowered(u.name).contains(search) || lowered(u.email).contains(search);
@@ -42,9 +34,10 @@ task<result<user>> memory_user_repository::find(context, user_id id) {
   co_return found->second;
 }
 
-task<result<>> memory_user_repository::replace(context, user changed, messaging::outgoing told) {
+task<result<>> memory_user_repository::replace(context, user changed, wall_time read_as, messaging::outgoing told) {
   const auto found = users_.find(changed.id);
   if (found == users_.end()) co_return unknown(changed.id);
+  if (found->second.updated_at != read_as) co_return fail(errc::aborted, "somebody else has changed the user");
   const auto email = lowered(changed.email);
   if (const auto owner = by_email_.find(email); owner != by_email_.end() && owner->second != changed.id)
     co_return taken(changed);

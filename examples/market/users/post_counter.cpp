@@ -22,12 +22,16 @@ task<result<>> count(user_repository& users, context ctx, counted_post post, std
 
 }  // namespace
 
-// One group for both: a post's events have its id as their key, and stay in order.
+// One group for both: a post's events have its id as their key, and stay in order. A database that is away costs no
+// event its attempts.
 void count_posts(messaging::router& from, user_repository& users) {
-  from.use(messaging::timeout{.after = std::chrono::seconds{10}});
+  from.use(messaging::outage_mode{.after = 10})
+      .use(messaging::dead_letter{})
+      .use(messaging::retry{.max_attempts = 8})
+      .use(messaging::timeout{.after = std::chrono::seconds{10}});
   from.on(post_events, {.group = "users.post_count", .concurrency = 8, .patterns = {"post.created", "post.deleted"}},
           [&users](const context& ctx, const messaging::delivery<counted_post>& d) {
-            return count(users, ctx, d.event, d.envelope.type);
+            return count(users, ctx, d.event, std::string{d.envelope.type});
           });
 }
 

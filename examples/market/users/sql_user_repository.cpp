@@ -11,12 +11,9 @@ namespace {
 
 const std::string columns = "id, name, email, status, post_count, created_at, updated_at";
 
-// ASCII, as memory_user_repository has it.
-std::string lowered(std::string_view text) {
-  std::string out{text};
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
+// What lowered() makes of a name. PostgreSQL would change the case of other letters, too, unless it is told not to.
+std::string lowered_name(storage::engine kind) {
+  return kind == storage::engine::postgres ? "lower(name COLLATE \"C\")" : "lower(name)";
 }
 
 // Text that is to be found as it is, in LIKE ... ESCAPE '!'.
@@ -113,13 +110,17 @@ task<result<>> sql_user_repository::add(context ctx, user added, messaging::outg
                 std::move(told));
 }
 
-task<result<>> sql_user_repository::replace(context ctx, user changed, messaging::outgoing told) {
-  return change(std::move(ctx),
-                {"UPDATE market_users SET name = $1, email = $2, email_key = $3, status = $4, updated_at = $5 "
-                 "WHERE id = $6",
-                 {changed.name, changed.email, lowered(changed.email), name_of(changed.status),
-                  milliseconds(changed.updated_at), changed.id.value().to_string()}},
-                std::move(told));
+task<result<>> sql_user_repository::replace(context ctx, user changed, wall_time read_as, messaging::outgoing told) {
+  auto kept =
+      co_await change(ctx,
+                      {"UPDATE market_users SET name = $1, email = $2, email_key = $3, status = $4, updated_at = $5 "
+                       "WHERE id = $6 AND updated_at = $7",
+                       {changed.name, changed.email, lowered(changed.email), name_of(changed.status),
+                        milliseconds(changed.updated_at), changed.id.value().to_string(), milliseconds(read_as)}},
+                      std::move(told));
+  if (kept || kept.error().code() != errc::not_found) co_return kept;
+  WEFT_CO_TRY_VOID(co_await find(std::move(ctx), changed.id));
+  co_return fail(errc::aborted, "somebody else has changed the user");
 }
 
 task<result<>> sql_user_repository::remove(context ctx, user_id id, messaging::outgoing told) {
@@ -150,7 +151,8 @@ task<result<user_page>> sql_user_repository::list(context ctx, user_query query)
   if (query.status) where += " AND status = " + bind(name_of(*query.status));
   if (!query.search.empty()) {
     const auto text = bind(anywhere(query.search));
-    where += " AND (lower(name) LIKE " + text + " ESCAPE '!' OR email_key LIKE " + text + " ESCAPE '!')";
+    where += " AND (" + lowered_name(db_.kind()) + " LIKE " + text + " ESCAPE '!' OR email_key LIKE " + text +
+             " ESCAPE '!')";
   }
   std::vector<storage::statement> both;
   both.push_back({"SELECT count(*) FROM market_users" + where, values});

@@ -10,17 +10,25 @@
 #include <weft/runtime/context.hpp>
 #include <weft/runtime/task.hpp>
 
+#include <string>
+#include <string_view>
+
 namespace market::users {
 
 enum class post_change : std::uint8_t { created, deleted };
+
+// As names and addresses are compared: without the case of ASCII letters. Other letters are found as they are written.
+[[nodiscard]] std::string lowered(std::string_view text);
 
 class user_repository {
  public:
   virtual ~user_repository() = default;
   virtual weft::task<weft::result<>> add(weft::context ctx, user added, weft::messaging::outgoing told) = 0;
   virtual weft::task<weft::result<user>> find(weft::context ctx, user_id id) = 0;
-  // All but the post_count.
-  virtual weft::task<weft::result<>> replace(weft::context ctx, user changed, weft::messaging::outgoing told) = 0;
+  // All but the post_count, of a user that was read with this updated_at. errc::aborted when somebody else has changed
+  // it since: read it again.
+  virtual weft::task<weft::result<>> replace(weft::context ctx, user changed, weft::wall_time read_as,
+                                             weft::messaging::outgoing told) = 0;
   virtual weft::task<weft::result<>> remove(weft::context ctx, user_id id, weft::messaging::outgoing told) = 0;
   // Keeps post_count. A change that is known already changes nothing, nor does one to somebody who is no user.
   virtual weft::task<weft::result<>> count_post(weft::context ctx, user_id author, weft::uuid post,

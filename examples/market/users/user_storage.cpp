@@ -11,10 +11,13 @@ user_storage::user_storage(service::application& app, const users_settings& sett
   app.on_start("the users' database " + settings.database.shown(),
                [this](context ctx) { return open(std::move(ctx)); });
   app.on_close("the users' database", [this](const context&) { return close(); });
+  app.health().add("database", [this](context ctx) { return check(std::move(ctx)); });
 }
 
 task<result<>> user_storage::open(context ctx) {
-  WEFT_CO_TRY(database_, co_await storage::open(app_.loop(), ctx, settings_.database.reveal()));
+  auto opened = co_await storage::open(app_.loop(), ctx, settings_.database.reveal());
+  if (!opened) co_return fail(opened.error().with_remedy("users.database says which database it is"));
+  database_ = *std::move(opened);
   WEFT_CO_TRY(outbox_, co_await messaging::outbox::open(*database_, ctx));
   auto made = std::make_unique<sql_user_repository>(*database_, *outbox_);
   WEFT_CO_TRY_VOID(co_await made->prepare(std::move(ctx)));
@@ -24,6 +27,12 @@ task<result<>> user_storage::open(context ctx) {
 
 task<void> user_storage::close() {
   if (database_) static_cast<void>(co_await database_->close());
+}
+
+task<result<service::health_details>> user_storage::check(context ctx) {
+  WEFT_CO_TRY_VOID(co_await database_->query(std::move(ctx), "SELECT 1"));
+  co_return service::health_details{
+      {"engine", database_->kind() == storage::engine::postgres ? "postgresql" : "sqlite"}};
 }
 
 user_repository& user_storage::repository(service::event_outlet& events) {

@@ -30,6 +30,7 @@ class user_storage {
  private:
   weft::task<weft::result<>> open(weft::context ctx);
   weft::task<void> close();
+  weft::task<weft::result<weft::service::health_details>> check(weft::context ctx);
   weft::task<void> stop_relay(weft::context ctx);
 
   weft::service::application& app_;

@@ -6,6 +6,8 @@
 
 #include <weft/runtime/loop.hpp>
 
+#include <algorithm>
+
 namespace market::users {
 
 using namespace weft;
@@ -21,6 +23,17 @@ http::response refuse(const error& problem) {
     default:
       return http::response::from(problem);
   }
+}
+
+// Of a change, while others change the same user.
+constexpr int max_attempts = 5;
+
+// Each change has an updated_at of its own, by which the next one knows what it has read.
+void apply(const user_change& wanted, user& u, wall_time now) {
+  if (wanted.name) u.name = *wanted.name;
+  if (wanted.email) u.email = *wanted.email;
+  if (wanted.status) u.status = *wanted.status;
+  u.updated_at = std::max(now, u.updated_at + std::chrono::milliseconds{1});
 }
 
 wall_time to_the_millisecond(wall_time at) { return std::chrono::floor<std::chrono::milliseconds>(at); }
@@ -98,16 +111,16 @@ users_api::answer_task users_api::change(http::request& r, std::string text) {
   WEFT_CO_TRY(const auto content, co_await r.content.text());
   auto wanted = read_change(content);
   if (!wanted) co_return validation_answer(wanted.error());
-  auto found = co_await repository_.find(r.context(), *id);
-  if (!found) co_return refuse(found.error());
-  if (wanted->name) found->name = *std::move(wanted->name);
-  if (wanted->email) found->email = *std::move(wanted->email);
-  if (wanted->status) found->status = *wanted->status;
-  found->updated_at = to_the_millisecond(r.home()->wall_now());
-  WEFT_CO_TRY(auto told, event_of(events_, r, user_updated, *found));
-  if (const auto kept = co_await repository_.replace(r.context(), *found, std::move(told)); !kept)
-    co_return refuse(kept.error());
-  co_return answer(*found);
+  for (int attempt = 1;; ++attempt) {
+    auto found = co_await repository_.find(r.context(), *id);
+    if (!found) co_return refuse(found.error());
+    const auto read_as = found->updated_at;
+    apply(*wanted, *found, to_the_millisecond(r.home()->wall_now()));
+    WEFT_CO_TRY(auto told, event_of(events_, r, user_updated, *found));
+    const auto kept = co_await repository_.replace(r.context(), *found, read_as, std::move(told));
+    if (kept) co_return answer(*found);
+    if (kept.error().code() != errc::aborted || attempt == max_attempts) co_return refuse(kept.error());
+  }
 }
 
 users_api::answer_task users_api::remove(http::request& r, std::string text) {

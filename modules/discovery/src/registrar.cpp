@@ -20,8 +20,9 @@ registrar::registrar(loop& l, registry& where, registration what,
     : loop_{l}, where_{where}, what_{std::move(what)}, changed_{std::move(changed)}, tasks_{l} {}
 
 void registrar::become(standing s, const std::optional<error>& trouble) {
-  const bool news = s != state_ || trouble.has_value();
+  const bool news = s != state_ || trouble.has_value() || troubled_;
   state_ = s;
+  troubled_ = trouble.has_value();
   if (news && changed_) changed_(s, trouble);
 }
 
@@ -52,10 +53,11 @@ task<void> registrar::keep(context ctx) {
     if (!ctx.check(loop_.now())) co_return;
     if (heard) {
       pause = first_pause;
+      become(standing::registered, std::nullopt);
     } else if (heard.error().code() == errc::not_found) {
       become(standing::registering, heard.error());
-    } else if (changed_) {
-      changed_(state_, heard.error());  // the next heartbeat may be heard
+    } else {
+      become(standing::registered, heard.error());  // the next heartbeat may be heard
     }
   }
 }

@@ -74,6 +74,24 @@ TEST_F(registrar_test, RegistersAnewWhenItWasForgotten) {
   EXPECT_EQ(where.known, "posts-1");
 }
 
+TEST_F(registrar_test, TellsOfHeartbeatsThatAreNotHeardAndOfTheFirstThatIsAgain) {
+  std::vector<std::string> told;
+  registrar other{
+      h.loop(),
+      where,
+      {.self = {.id = "posts-2", .service = "posts"}, .ttl = 15s},
+      [&](registrar::standing now, const std::optional<error>& trouble) {
+        told.push_back(trouble ? "trouble" : now == registrar::standing::registered ? "registered" : "other");
+      }};
+  other.start();
+  sim.run_for(21s);
+  where.down = true;
+  sim.run_for(10s);
+  where.down = false;
+  sim.run_for(20s);
+  EXPECT_EQ(told, (std::vector<std::string>{"other", "registered", "trouble", "trouble", "registered"}));
+}
+
 TEST_F(registrar_test, LeavesAndStaysAway) {
   self.start();
   sim.run_for(20s);

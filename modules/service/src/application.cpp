@@ -210,7 +210,7 @@ void application::impl::reload() {
 result<std::unique_ptr<core_host>> application::impl::make_host(unsigned index) {
   auto& l = all.at(index);
   WEFT_TRY(auto registry,
-           discovery::open_registry(l, settings.discovery.registry,
+           discovery::open_registry(l, settings.discovery.registry.reveal(),
                                     {.memory = nullptr, .consul_token = settings.discovery.token.reveal()}));
   const core_host::environment process{log, metrics, policies, program.name, settings.tracing.sample_ratio};
   return std::make_unique<core_host>(l, index, process, make_spans(l), std::move(registry));
@@ -220,10 +220,20 @@ task<void> application::impl::run_core(weft::loop&, unsigned index) {
   return index == 0 ? run_first() : run_other(index);
 }
 
+namespace {
+// What it was that could not be opened, before what went wrong on the way.
+error of_hook(std::string_view name, const error& e) {
+  return error{e.code(), std::string{name} + ": " + std::string{e.message()}}
+      .with_operation(e.operation())
+      .with_peer(e.peer())
+      .with_remedy(e.remedy());
+}
+}  // namespace
+
 task<result<>> application::impl::run_start_hooks() {
   for (const auto& [name, hook] : std::exchange(start_hooks, {})) {
     const auto done = co_await hook(starting.derive(context::background()));
-    if (!done) co_return fail(done.error().with_operation(name));
+    if (!done) co_return fail(of_hook(name, done.error()));
   }
   co_return result<>{};
 }

@@ -93,14 +93,13 @@ void flatten(const json::value& v, const std::string& path, leaves& out) {
   }
 }
 
-// Every leaf; what is redacted is compared by what was given.
+// Every leaf; what is redacted, or holds what is, is compared by what was given.
 leaves comparable(const config_state& state) {
   leaves all, given;
   flatten(state.effective, "", all);
   flatten(state.given, "", given);
-  const auto hidden = json::serialize(json::value(secret::shown));
   for (auto& [path, text] : all)
-    if (text == hidden && given.contains(path)) text = given[path];
+    if (text.contains(secret::shown) && given.contains(path)) text = given[path];
   return all;
 }
 

@@ -14,13 +14,14 @@ std::string secret_url::shown() const {
     const auto colon = out.find(':', slashes + 3);
     if (sign != out.npos && colon < sign) out.replace(colon + 1, sign - colon - 1, secret::shown);
   }
-  constexpr std::string_view parameter = "password=";
-  for (auto at = out.find('?'); at < out.size();) {
-    const auto found = out.find(parameter, at);
-    if (found == out.npos) break;
-    const auto begin = found + parameter.size();
-    out.replace(begin, std::min(out.find('&', begin), out.size()) - begin, secret::shown);
-    at = begin;
+  for (const std::string_view parameter : {"password=", "token="}) {
+    for (auto at = out.find('?'); at < out.size();) {
+      const auto found = out.find(parameter, at);
+      if (found == out.npos) break;
+      const auto begin = found + parameter.size();
+      out.replace(begin, std::min(out.find('&', begin), out.size()) - begin, secret::shown);
+      at = begin;
+    }
   }
   return out;
 }

@@ -29,7 +29,7 @@ self_registration::self_registration(loop& l, discovery::registry& where, const 
 std::string self_registration::host_for(const bound_listener& listener) const {
   if (!settings_.advertise.empty()) return settings_.advertise;
   if (!listens_everywhere(listener.at)) return listener.at.host();
-  return settings_.registry.starts_with("memory:") ? "127.0.0.1" : name_of_machine();
+  return settings_.registry.scheme() == "memory" ? "127.0.0.1" : name_of_machine();
 }
 
 void self_registration::add(const bound_listener& listener, endpoint_choice endpoints) {
@@ -69,6 +69,7 @@ void self_registration::tell(entry& e, registrar::standing now, const std::optio
     e.told_at = loop_.now();
     log_.warning("the registry has a problem", {{"id", self.id}, {"problem", what}});
   } else if (now == registrar::standing::registered) {
+    e.trouble.clear();
     log_.info("registered", {{"id", self.id}, {"url", self.where.to_string()}});
   }
 }
@@ -90,7 +91,7 @@ task<result<health_details>> self_registration::check() const {
   std::string problems;
   for (const auto& e : entries_) {
     const auto& self = e->keeper->what().self;
-    const bool well = e->keeper->state() == registrar::standing::registered;
+    const bool well = e->keeper->state() == registrar::standing::registered && e->trouble.empty();
     details.push_back({self.id, well ? "registered" : "not registered"});
     if (!well) problems.append(problems.empty() ? "" : "; ").append(self.id + ": " + e->trouble);
   }

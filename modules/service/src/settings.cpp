@@ -37,7 +37,7 @@ void drain_settings::check(config_check& problems) const {
 }
 
 void discovery_settings::check(config_check& problems) const {
-  const auto scheme = registry.substr(0, registry.find(':'));
+  const auto scheme = registry.scheme();
   std::string known;
   bool found = false;
   for (const auto& kind : weft::discovery::registry_kinds()) {

@@ -29,6 +29,7 @@ TEST(secret_url, shows_no_password) {
   EXPECT_EQ(shown("amqp://weft:a/b@c@rabbit/"), "amqp://weft:[redacted]@rabbit/");
   EXPECT_EQ(shown("postgres://host/name?password=hunter2&sslmode=require"),
             "postgres://host/name?password=[redacted]&sslmode=require");
+  EXPECT_EQ(shown("consul://consul:8500?dc=eu&token=hunter2"), "consul://consul:8500?dc=eu&token=[redacted]");
   const service::secret_url url{"amqp://a:hunter2@b"};
   EXPECT_EQ(json::encode(url), "\"amqp://a:[redacted]@b\"");
   EXPECT_EQ(json::decode<service::secret_url>("\"amqp://a:hunter2@b\"").value(), url);
@@ -59,7 +60,7 @@ class told_broker final : public messaging::broker {
     if (!story_.well) co_return fail(errc::unavailable, "the connection is lost");
     co_return result<>{};
   }
-  messaging::broker_admin* admin() noexcept override { return &inner_; }
+  messaging::broker_admin* admin() noexcept override { return inner_.admin(); }
   task<void> close(context) override {
     story_.events.push_back("closed");
     co_return;

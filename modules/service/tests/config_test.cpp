@@ -1,6 +1,7 @@
 // Where settings come from, and what is said when they are wrong.
 #include <weft/service/config.hpp>
 #include <weft/service/secret.hpp>
+#include <weft/service/secret_url.hpp>
 
 #include <gtest/gtest.h>
 
@@ -60,6 +61,11 @@ struct settings : base_settings {
 BOOST_DESCRIBE_STRUCT(settings::inner, (), (b, b_c))
 BOOST_DESCRIBE_STRUCT(settings::other, (), (c))
 BOOST_DESCRIBE_STRUCT(settings, (base_settings), (log, peers, quotas, region, password, a, a_b))
+
+struct linked {
+  service::secret_url broker;
+};
+BOOST_DESCRIBE_STRUCT(linked, (), (broker))
 
 class config : public testing::Test {
  protected:
@@ -285,6 +291,17 @@ TEST_F(config, reading_again_tells_what_changed) {
   file("live.yaml", "http: {port: x}\n");
   EXPECT_FALSE(before->reread());
   EXPECT_EQ((*before)->http.port, 1);
+}
+
+TEST_F(config, a_new_password_in_a_url_is_a_change_that_is_told_without_it) {
+  const auto path = file("linked.yaml", "broker: amqp://weft:old@rabbit/\n");
+  auto before = service::load<linked>({.files = {path}});
+  ASSERT_TRUE(before);
+  EXPECT_TRUE(before->print().starts_with("broker: \"amqp://weft:[redacted]@rabbit/\"")) << before->print();
+  file("linked.yaml", "broker: amqp://weft:new@rabbit/\n");
+  auto after = before->reread();
+  ASSERT_TRUE(after);
+  EXPECT_EQ(after->changes_since(*before), (std::vector<std::string>{"broker"}));
 }
 
 TEST_F(config, the_command_line_may_ask_for_something_else) {

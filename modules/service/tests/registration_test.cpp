@@ -50,7 +50,7 @@ TEST(registration, comes_with_the_listener_and_goes_first) {
   service::host_settings settings;
   settings.log.level = observe::log_level::off;
   settings.drain.propagation_delay = 0s;
-  settings.discovery.registry = "memory:standing";
+  settings.discovery.registry = service::secret_url{"memory:standing"};
   settings.discovery.zone = "eu-1";
   settings.discovery.labels = {{"version", "2"}};
   application app{{.name = "one"}, settings, service::http_settings{.address = "127.0.0.1", .port = 0}};
@@ -80,7 +80,7 @@ TEST(registration, comes_with_the_listener_and_goes_first) {
 TEST(registration, a_registry_that_cannot_be_is_told_before_anything_is_served) {
   service::host_settings settings;
   settings.log.level = observe::log_level::off;
-  settings.discovery.registry = "static:=:";
+  settings.discovery.registry = service::secret_url{"static:=:"};
   application app{{.name = "one"}, settings, service::http_settings{.address = "127.0.0.1", .port = 0}};
   app.serve([](service::core&) {
     ADD_FAILURE() << "served";

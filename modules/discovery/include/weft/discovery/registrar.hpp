@@ -21,7 +21,8 @@ class registrar {
  public:
   enum class standing : std::uint8_t { not_started, registering, registered, left };
 
-  // `changed` is told of every change of standing, with the trouble if there is one: for logs and health checks.
+  // `changed` is told of every change of standing, of every trouble, also when a heartbeat was not heard, and of its
+  // end: for logs and health checks.
   registrar(loop& l, registry& where, registration what,
             std::function<void(standing, const std::optional<error>&)> changed = {});
   registrar(const registrar&) = delete;
@@ -43,6 +44,7 @@ class registrar {
   registration what_;
   std::function<void(standing, const std::optional<error>&)> changed_;
   standing state_ = standing::not_started;
+  bool troubled_ = false;  // when it was told last
   task_group tasks_;
 };
 

@@ -4,7 +4,8 @@
 //     struct settings { service::secret_url broker{"memory:"}; };
 //     co_await brokers.open(loop, ctx, settings.broker.reveal());
 //
-// It is printed, logged and encoded with "[redacted]" in the place of the password; only reveal() gives it away.
+// It is printed, logged and encoded with "[redacted]" in the place of the password, and of the parameters password= and
+// token=; only reveal() gives it away.
 #include <weft/json/codec.hpp>
 
 #include <ostream>

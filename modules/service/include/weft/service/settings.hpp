@@ -9,6 +9,7 @@
 #include <weft/resilience/policy_set.hpp>
 #include <weft/service/config.hpp>
 #include <weft/service/secret.hpp>
+#include <weft/service/secret_url.hpp>
 
 #include <boost/describe/class.hpp>
 #include <boost/describe/enum.hpp>
@@ -92,8 +93,8 @@ BOOST_DESCRIBE_ENUM(registration_mode, automatic, off)
 
 // Where other services are found, and how this one is found by them.
 struct discovery_settings {
-  std::string registry = "memory:";  // see discovery/registry.hpp
-  secret token;                      // of consul
+  secret_url registry{"memory:"};  // see discovery/registry.hpp
+  secret token;                    // of consul
   registration_mode registration = registration_mode::automatic;
   std::string advertise;
   std::string zone;
@@ -182,7 +183,7 @@ template <>
 struct weft::json::traits<weft::service::discovery_settings> {
   static constexpr field_note fields[] = {
       {.member = "registry",
-       .description = "memory: (this process), static:posts=host:port,..., dns:///, or consul://host:port"},
+       .description = "memory: (this process), static:posts=host:port,..., dns:///?domain=..., or consul://host:port"},
       {.member = "token", .description = "of consul; best a reference, ${env:CONSUL_TOKEN}"},
       {.member = "registration", .description = "off: others do not find this service here"},
       {.member = "advertise",
