@@ -55,6 +55,7 @@ outbox_relay::impl::impl(outbox::impl& from, broker& to, relay_options o)
       l{from.db.owner()},
       bus{to},
       options{std::move(o)},
+      sql{from.sql, options.followers},
       window{window_options(options, to, from.db.kind())},
       look{l},
       due{l},
@@ -63,29 +64,6 @@ outbox_relay::impl::impl(outbox::impl& from, broker& to, relay_options o)
       lease_due{l},
       tasks{l} {
   owner = options.name.empty() ? l.random().make_uuid_v4().to_string() : options.name;
-  const auto& q = box.sql;
-  const std::string now{q.now()};
-  prepare_lease_statements(now);
-  sql.read = "SELECT seq, shard, id, topic, message_key, meta, body, " + now +
-             " - added_at FROM weft_outbox AS o WHERE state = 0 AND seq > $5 AND " + q.in("shard", 1, "bigint") +
-             " AND " + q.not_in("seq", 2, "bigint") + " AND " + q.not_in("message_key", 3, "text");
-  if (options.followers == behind_parked::wait)
-    sql.read +=
-        " AND NOT EXISTS (SELECT 1 FROM weft_outbox AS p WHERE p.state = 2 AND p.message_key = o.message_key "
-        "AND p.message_key <> '' AND p.seq < o.seq)";
-  sql.read += " ORDER BY seq LIMIT $4";
-  // The leases are looked at, and on PostgreSQL held, by the transaction that marks. Locks are taken in one order.
-  const auto leases = q.in(outbox_sql::lease_of_row, 1, "bigint");
-  sql.check =
-      "SELECT shard, token FROM weft_outbox_shards WHERE " + leases + " ORDER BY shard" + std::string{q.locked()};
-  const auto leased = " AND shard IN (SELECT shard FROM weft_outbox_shards WHERE " + leases + ")";
-  sql.remove = "DELETE FROM weft_outbox WHERE " + q.in("seq", 2, "bigint") + leased;
-  sql.keep = "UPDATE weft_outbox SET state = 1, ended_at = " + now + " WHERE state = 0 AND " +
-             q.in("seq", 2, "bigint") + leased;
-  sql.park =
-      "UPDATE weft_outbox SET state = 2, ended_at = " + now + ", reason = $3 WHERE state = 0 AND seq = $2" + leased;
-  sql.purge = "DELETE FROM weft_outbox WHERE seq IN (SELECT seq FROM weft_outbox WHERE state = 1 AND ended_at < " +
-              now + " - $1 ORDER BY ended_at LIMIT 500)";
   if (auto* m = options.metrics; m != nullptr) {
     published = m->add_counter("weft_outbox_published_total", "Messages of the outbox that the broker confirmed.");
     retried = m->add_counter("weft_outbox_retried_total", "Messages that could not be published, and are tried again.");
@@ -192,23 +170,15 @@ task<void> outbox_relay::impl::read(context ctx) {
   }
 }
 
-// PostgreSQL keeps plans. One that was made while the table was small goes through all of it, or sorts all that waits,
-// each time; so for this transaction only the indexes are left.
 std::vector<storage::statement> outbox_relay::impl::settings_for_reading() const {
   std::vector<storage::statement> batch;
-  if (box.db.kind() == storage::engine::postgres)
-    batch.push_back(
-        {"SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), "
-         "set_config('enable_sort', 'off', true)"});
+  if (box.db.kind() == storage::engine::postgres) batch.push_back({std::string{relay_statements::plan_by_index}});
   return batch;
 }
 
-// And a mark is not worth a sync: should the server lose its power with it, the message is published once more, under
-// the same id, as after any mark that was not made.
 std::vector<storage::statement> outbox_relay::impl::settings_for_marking() const {
   auto batch = settings_for_reading();
-  if (box.db.kind() == storage::engine::postgres)
-    batch.push_back({"SELECT set_config('synchronous_commit', 'off', true)"});
+  if (box.db.kind() == storage::engine::postgres) batch.push_back({std::string{relay_statements::without_sync}});
   return batch;
 }
 

@@ -6,6 +6,7 @@
 //     mark              deletes (or keeps) what has ended   listen      PostgreSQL's notifications
 //     tidy              figures, and rows that were kept long enough
 #include "outbox_impl.hpp"
+#include "relay_statements.hpp"
 #include "relay_window.hpp"
 
 #include <weft/outbox/relay.hpp>
@@ -29,7 +30,6 @@ struct outbox_relay::impl final : outbox::impl::listener {
   void share_leases() override;
   [[nodiscard]] std::size_t leases() const override { return window.leases(); }
 
-  void prepare_lease_statements(const std::string& now);
   task<void> lease_regularly(context ctx);
   task<result<>> renew(context ctx);
   task<result<>> acquire(context ctx, std::size_t most);
@@ -61,9 +61,7 @@ struct outbox_relay::impl final : outbox::impl::listener {
   broker& bus;
   relay_options options;
   std::string owner;
-  struct statements {
-    std::string enter, renew, count, acquire, release, leave, forget, read, check, remove, keep, park, purge;
-  } sql;
+  relay_statements sql;
   relay_window window;
   // Something may be read; something may be published; something is to be marked; something has come to its end.
   weft::event look, due, ended, progress;

@@ -11,31 +11,6 @@
 
 namespace weft::messaging {
 
-void outbox_relay::impl::prepare_lease_statements(const std::string& now) {
-  const auto& q = box.sql;
-  using locks = outbox_sql::locks_of_others;
-  sql.enter = "INSERT INTO weft_outbox_relays (name, expires) VALUES ($2, " + now +
-              " + $1) ON CONFLICT (name) DO UPDATE SET expires = excluded.expires";
-  sql.count = "SELECT count(*), count(CASE WHEN name < $1 THEN 1 END) FROM weft_outbox_relays WHERE expires > " + now;
-  sql.leave = "DELETE FROM weft_outbox_relays WHERE name = $1";
-  sql.forget = "DELETE FROM weft_outbox_relays WHERE expires <= " + now;
-  // Marks lock the same rows: everybody takes them in the order of the shards.
-  sql.renew = "WITH mine AS (SELECT shard FROM weft_outbox_shards WHERE owner = $2 AND " + q.in("shard", 3, "bigint") +
-              " ORDER BY shard" + std::string{q.locked_to_change(locks::wait)} +
-              ") UPDATE weft_outbox_shards SET expires = " + now +
-              " + $1 WHERE owner = $2 AND shard IN (SELECT shard FROM mine) RETURNING shard, token";
-  // What its name held before it takes back at once; of what is free only its share. Others that take at the same
-  // moment take other ones.
-  const auto another = q.not_in("shard", 3, "bigint");
-  sql.acquire =
-      "WITH free AS (SELECT shard FROM weft_outbox_shards WHERE owner <> $2 AND (owner = '' OR expires <= " + now +
-      ") AND " + another + " ORDER BY shard LIMIT $4" + std::string{q.locked_to_change(locks::skip)} +
-      ") UPDATE weft_outbox_shards SET owner = $2, token = token + 1, expires = " + now +
-      " + $1 WHERE (owner = $2 OR owner = '' OR expires <= " + now +
-      ") AND (owner = $2 OR shard IN (SELECT shard FROM free)) AND " + another + " RETURNING shard, token";
-  sql.release = "UPDATE weft_outbox_shards SET owner = '', expires = 0 WHERE shard = $1 AND token = $2";
-}
-
 void outbox_relay::impl::lose(unsigned shard, std::string_view why) {
   if (window.token_of(shard) == 0) return;
   window.lose(shard);

@@ -253,6 +253,9 @@ relay_window::batch relay_window::take(steady_time now) {
     offer(l);
   }
   const auto most = in_outage() ? std::min(probe, options_.batch) : options_.batch;
+  const auto expected = std::min(most, options_.same_key > 1 ? entries_.size() : ready_.size());
+  b.rows.reserve(expected);
+  b.messages.reserve(expected);
   for (auto at = ready_.begin(); at != ready_.end() && b.rows.size() < most;) {
     auto& e = entries_.at(at->second);
     if (leases_.at(e.row.shard).until <= now) {
