@@ -5,9 +5,10 @@
 //     ...
 //
 // publish: batches of 256, eight calls at once, as the relay does it. relay: the messages are in the outbox when the
-// clock starts, and it stops when every row has been marked. Brokers have a group, so that the messages are kept. Files
-// are made in the working directory. Where WEFT_POSTGRES_URL or WEFT_AMQP_URL (or those of ./dev services) do not
-// answer, they are left out.
+// clock starts, and it stops when every row has been marked. bare: the same rows are read and deleted by the same
+// database in batches of 1024, without broker, order or leases; no relay can be faster. CPU: of this process, for a
+// message. Brokers have a group, so that the messages are kept. Files are made in the working directory. Where
+// WEFT_POSTGRES_URL or WEFT_AMQP_URL (or those of ./dev services) do not answer, they are left out.
 #include <weft/messaging/memory_broker.hpp>
 #include <weft/messaging_amqp/amqp_broker.hpp>
 #include <weft/messaging_sqlite/sqlite_broker.hpp>
@@ -16,6 +17,8 @@
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task_group.hpp>
 #include <weft/storage/database.hpp>
+
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -67,9 +70,31 @@ outgoing message_of(std::size_t number) {
                    .content_type = "application/json"}};
 }
 
-double rate(std::size_t count, clock_type::time_point since) {
-  return static_cast<double>(count) / std::chrono::duration<double>(clock_type::now() - since).count();
+double cpu_seconds() {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
+
+struct measured {
+  double rate = 0, cpu_microseconds = 0;
+};
+
+class stopwatch {
+ public:
+  [[nodiscard]] measured of(std::size_t count) const {
+    const auto all = static_cast<double>(count);
+    return {.rate = all / std::chrono::duration<double>(clock_type::now() - since_).count(),
+            .cpu_microseconds = (cpu_seconds() - cpu_) * 1e6 / all};
+  }
+
+ private:
+  clock_type::time_point since_ = clock_type::now();
+  double cpu_ = cpu_seconds();
+};
 
 task<void> publish_some(broker& bus, std::size_t& next, std::size_t end) {
   while (next < end) {
@@ -79,13 +104,13 @@ task<void> publish_some(broker& bus, std::size_t& next, std::size_t end) {
   }
 }
 
-task<double> publish_alone(loop& l, broker& bus, std::size_t count) {
-  const auto since = clock_type::now();
+task<measured> publish_alone(loop& l, broker& bus, std::size_t count) {
+  const stopwatch watch;
   std::size_t next = 0;
   task_group calls{l};
   for (int i = 0; i < 8; ++i) calls.spawn(publish_some(bus, next, count));
   co_await calls.join();
-  co_return rate(count, since);
+  co_return watch.of(count);
 }
 
 struct add_some {
@@ -98,23 +123,44 @@ struct add_some {
   }
 };
 
-task<double> relay_all(loop& l, storage::database& db, broker& bus, std::size_t count) {
-  const auto out = need(co_await outbox::open(db, {}), "outbox");
+task<void> fill(outbox& out, std::size_t count) {
   for (std::size_t at = 0; at < count; at += 500)
-    need(co_await out->transact({}, add_some{*out, at, std::min(count, at + 500)}), "add");
+    need(co_await out.transact({}, add_some{out, at, std::min(count, at + 500)}), "add");
+}
+
+task<measured> relay_all(loop& l, storage::database& db, broker& bus, std::size_t count) {
+  const auto out = need(co_await outbox::open(db, {}), "outbox");
+  co_await fill(*out, count);
   outbox_relay relay{*out, bus, {.name = "bench"}};
-  const auto since = clock_type::now();
+  const stopwatch watch;
   need(co_await relay.start({}), "relay");
   while (relay.statistics().published < count || relay.statistics().in_memory > 0)
     static_cast<void>(co_await weft::sleep(l, {}, 1ms));
-  const auto made = rate(count, since);
+  const auto made = watch.of(count);
   need(co_await relay.stop({}), "stop");
   if (need(co_await out->depth({}), "depth").waiting != 0) std::exit(1);
   co_return made;
 }
 
+task<measured> read_and_delete_all(storage::database& db, std::size_t count) {
+  const auto out = need(co_await outbox::open(db, {}), "outbox");
+  co_await fill(*out, count);
+  const stopwatch watch;
+  for (;;) {
+    const auto found = need(co_await db.query({},
+                                              "SELECT seq, shard, id, topic, message_key, meta, body, added_at FROM "
+                                              "weft_outbox WHERE state = 0 ORDER BY seq LIMIT 1024"),
+                            "read");
+    if (found.empty()) break;
+    const auto first = need(found[0].get<std::int64_t>(0), "seq");
+    const auto last = need(found[found.size() - 1].get<std::int64_t>(0), "seq");
+    need(co_await db.execute({}, "DELETE FROM weft_outbox WHERE seq BETWEEN $1 AND $2", {first, last}), "delete");
+  }
+  co_return watch.of(count);
+}
+
 struct round_of {
-  double publish = 0, relay = 0;
+  measured publish, relay, bare;
 };
 
 task<result<std::unique_ptr<broker>>> open_broker(loop& l, const std::string& url) {
@@ -145,6 +191,7 @@ task<round_of> measure(loop& l, std::string database_url, std::string broker_url
   co_await forget_messages(*bus);
   co_await make_group(*bus);
   r.relay = co_await relay_all(l, *db, *bus, count);
+  r.bare = co_await read_and_delete_all(*db, count);
   co_await forget_messages(*bus);
   co_await bus->close({});
   need(co_await db->close(), "close");
@@ -188,21 +235,27 @@ int main(int argc, char** argv) {
     if (answers("RabbitMQ", bus.has_value(), bus ? "" : bus.error().describe()))
       brokers.push_back({"rabbitmq", rabbitmq});
   }
-  std::printf("%-10s %-10s %14s %14s %8s   (medians of %d rounds of %zu messages)\n", "engine", "broker", "publish/s",
-              "relay/s", "ratio", rounds, count);
+  std::printf("medians of %d rounds of %zu messages\n", rounds, count);
+  std::printf("%-10s %-10s %12s %12s %8s %12s %8s %12s %12s\n", "engine", "broker", "publish/s", "relay/s", "relay",
+              "bare/s", "relay", "relay CPU us", "bare CPU us");
   for (const auto& e : engines)
     for (const auto& b : brokers) {
       if ((!only_engine.empty() && only_engine != e.name) || (!only_broker.empty() && only_broker != b.name)) continue;
-      std::vector<double> publish, relay, ratio;
+      std::vector<double> publish, relay, bare, of_publish, of_bare, cpu, bare_cpu;
       for (int i = 0; i < rounds; ++i) {
         epoll_loop l;
         const auto r = l.run(measure(l, e.url, b.url, count));
-        publish.push_back(r.publish);
-        relay.push_back(r.relay);
-        ratio.push_back(100 * r.relay / r.publish);
+        publish.push_back(r.publish.rate);
+        relay.push_back(r.relay.rate);
+        bare.push_back(r.bare.rate);
+        of_publish.push_back(100 * r.relay.rate / r.publish.rate);
+        of_bare.push_back(100 * r.relay.rate / r.bare.rate);
+        cpu.push_back(r.relay.cpu_microseconds);
+        bare_cpu.push_back(r.bare.cpu_microseconds);
       }
-      std::printf("%-10s %-10s %14.0f %14.0f %7.0f%%\n", e.name.c_str(), b.name.c_str(), median(publish), median(relay),
-                  median(ratio));
+      std::printf("%-10s %-10s %12.0f %12.0f %7.0f%% %12.0f %7.0f%% %12.1f %12.1f\n", e.name.c_str(), b.name.c_str(),
+                  median(publish), median(relay), median(of_publish), median(bare), median(of_bare), median(cpu),
+                  median(bare_cpu));
       std::fflush(stdout);
     }
 }

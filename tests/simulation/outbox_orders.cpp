@@ -68,6 +68,23 @@ task<void> make_changes(loop& l, messaging::outbox& out, const messaging::publis
   }
 }
 
+messaging::relay_options relay_options() {
+  return {
+      .batch = 8, .calls = 3, .window = 32, .lease = 400ms, .poll = 50ms, .first_pause = 5ms, .longest_pause = 50ms};
+}
+
+// A relay that joins the first one, gets its share, and leaves with or without a word.
+task<void> come_and_go(loop& l, messaging::outbox& out, messaging::broker& bus, ledger& book) {
+  while (!book.quiet) {
+    static_cast<void>(co_await weft::sleep(l, {}, duration{l.random().between(0, 100'000'000)}));
+    messaging::outbox_relay second{out, bus, relay_options()};
+    if (!co_await second.start({})) co_return;
+    static_cast<void>(co_await weft::sleep(l, {}, duration{l.random().between(0, 200'000'000)}));
+    book.shards_handed_over += second.statistics().leases_taken;
+    if (l.random().chance(0.7)) static_cast<void>(co_await second.stop(context{}.with_timeout(l, 100ms)));
+  }
+}
+
 task<result<std::unique_ptr<storage::sqlite_database>>> open_database(testkit::host& h) {
   return storage::open_sqlite(h.loop(), {.path = "orders.db", .disk = &h.blocking_disk(), .checkpoint_pages = 20});
 }
@@ -91,20 +108,11 @@ task<void> run_orders(testkit::host& h, ledger& book) {
   if (!out) co_return;
   const auto broker = connect(l, book);
   const messaging::publisher envelope{l, *broker, {.source = "/orders"}};
-  std::vector<std::unique_ptr<messaging::outbox_relay>> relays;
-  for (unsigned i = 0; i < book.relays; ++i) {
-    relays.push_back(std::make_unique<messaging::outbox_relay>(**out, *broker,
-                                                               messaging::relay_options{.batch = 8,
-                                                                                        .calls = 3,
-                                                                                        .window = 32,
-                                                                                        .lease = 400ms,
-                                                                                        .poll = 50ms,
-                                                                                        .first_pause = 5ms,
-                                                                                        .longest_pause = 50ms}));
-    if (!co_await relays.back()->start({})) co_return;
-  }
-  task_group writers{l};
-  for (int i = 0; i < 3; ++i) writers.spawn(make_changes(l, **out, envelope, book));
+  messaging::outbox_relay relay{**out, *broker, relay_options()};
+  if (!co_await relay.start({})) co_return;
+  task_group others{l};
+  for (int i = 0; i < 3; ++i) others.spawn(make_changes(l, **out, envelope, book));
+  if (book.second_relay) others.spawn(come_and_go(l, **out, *broker, book));
   for (;;) {
     const auto depth = co_await (*out)->depth({});
     book.outbox_empty = depth && depth->waiting == 0;

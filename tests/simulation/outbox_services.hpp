@@ -41,12 +41,12 @@ struct ledger {
   explicit ledger(messaging::memory_options o) : hub{std::make_shared<messaging::memory_hub>(o)} {}
   std::shared_ptr<messaging::memory_hub> hub;  // the broker: it stays
   planted bug = planted::none;
-  unsigned relays = 1;
+  bool second_relay = false;  // which comes and goes
   double handler_failures = 0;
   bool quiet = false;                                // no more changes, no more failures
   std::map<std::string, std::int64_t> acknowledged;  // the last number that a commit returned for
   bool outbox_empty = false;                         // as orders last saw it
-  std::uint64_t commits = 0, deliveries = 0;
+  std::uint64_t commits = 0, deliveries = 0, shards_handed_over = 0;
 };
 
 task<void> run_orders(testkit::host& h, ledger& book);
