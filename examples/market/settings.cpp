@@ -15,4 +15,13 @@ void smtp_settings::check(weft::service::config_check& problems) const {
   problems.require(timeout > timeout.zero(), "timeout", "must be longer than 0s");
 }
 
+// A mail takes one of the loop's four threads for blocking calls until its server has answered, which may be long.
+// SQLite needs those, too.
+void notifications_settings::check(weft::service::config_check& problems) const {
+  problems.require(concurrency >= 1 && concurrency <= 3, "concurrency", "must be from 1 to 3");
+  problems.require(max_attempts > 0, "max_attempts", "must be at least 1");
+  problems.require(first_delay >= first_delay.zero(), "first_delay", "must not be negative");
+  problems.require(keep > keep.zero(), "keep", "must be longer than 0s");
+}
+
 }  // namespace market

@@ -41,17 +41,12 @@ struct notifications_settings {
   weft::service::http_settings http{.port = 8084};
   weft::service::secret_url database{"sqlite::memory:"};
   std::chrono::milliseconds keep = std::chrono::days{90};
-  std::uint32_t concurrency = 4;
+  std::uint32_t concurrency = 2;
   std::uint32_t max_attempts = 8;
   std::chrono::milliseconds first_delay = std::chrono::seconds{2};
   smtp_settings smtp;
 
-  void check(weft::service::config_check& problems) const {
-    problems.require(concurrency > 0, "concurrency", "must be at least 1");
-    problems.require(max_attempts > 0, "max_attempts", "must be at least 1");
-    problems.require(first_delay >= first_delay.zero(), "first_delay", "must not be negative");
-    problems.require(keep > keep.zero(), "keep", "must be longer than 0s");
-  }
+  void check(weft::service::config_check& problems) const;
 };
 BOOST_DESCRIBE_STRUCT(notifications_settings, (), (http, database, keep, concurrency, max_attempts, first_delay, smtp))
 
@@ -92,7 +87,7 @@ struct weft::json::traits<market::notifications_settings> {
   static constexpr field_note fields[] = {
       {.member = "database", .description = "the mailbox: sqlite::memory:, sqlite:FILE or postgres://..."},
       {.member = "keep", .description = "how long a notification is remembered, and not sent again"},
-      {.member = "concurrency", .description = "mails that are sent at the same time"},
+      {.member = "concurrency", .description = "mails that are sent at the same time, from 1 to 3"},
       {.member = "max_attempts", .description = "of one mail; then it goes to the dead letters"},
       {.member = "first_delay", .description = "before the second attempt; each later one waits twice as long"}};
 };

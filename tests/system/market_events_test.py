@@ -165,6 +165,12 @@ class Events(unittest.TestCase):
             market("--messaging.broker=pigeon://user:hunter2@loft/")
         self.assertNotIn("hunter2", str(refused.exception))
 
+    def test_a_broker_that_cannot_be_reached_is_told_with_its_url(self):
+        with self.assertRaisesRegex(AssertionError, r"ended with 1(.|\n)*did not start: unavailable: the broker "
+                                                    r"amqp://weft:\[redacted\]@127\.0\.0\.1:1/: .*start it, or") as refused:
+            market("--messaging.broker=amqp://weft:hunter2@127.0.0.1:1/", "--messaging.open_timeout=100ms")
+        self.assertNotIn("hunter2", str(refused.exception))
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])

@@ -1,5 +1,6 @@
 """The market's mail by a real mail server: sent and sent again, encrypted, with a login, and to nobody who is not trusted."""
 import os
+import socket
 import sys
 import tempfile
 import unittest
@@ -67,6 +68,20 @@ class Smtp(unittest.TestCase):
                 self.assertEqual([each.recipient for each in sink.mails], ["bob@example.com"])
                 self.assertIn('weft_messaging_handled_total{group="notifications.welcome",topic="user.created",'
                               'outcome="dead_letter"} 1', program.call("notifications", "GET", "/metrics")[1])
+
+    def test_a_mail_server_that_says_nothing_holds_up_nobody_else(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent, tempfile.TemporaryDirectory() as folder:
+            url = "smtp://127.0.0.1:{}".format(silent.getsockname()[1])
+            with Program([MARKET, *FREE_PORTS, "--notifications.smtp.url=" + url, "--notifications.smtp.timeout=1h",
+                          "--notifications.concurrency=3", "--users.database=sqlite:" + os.path.join(folder, "users.db"),
+                          "--notifications.database=sqlite:" + os.path.join(folder, "mailbox.db")]) as program:
+                for each in ("Ada", "Bob", "Eve", "Mia"):
+                    create(program, each)
+                wait_until(lambda: 'weft_messaging_in_flight{group="notifications.welcome"} 3'
+                           in program.call("users", "GET", "/metrics")[1])
+                create(program, "Zoe")
+                self.assertEqual(program.call("users", "GET", "/api/users")[1]["meta"]["total"], 5)
+                self.assertEqual(mails(program)["meta"]["total"], 0)
 
     def test_a_broker_in_a_file_keeps_what_was_not_sent(self):
         with tempfile.TemporaryDirectory() as folder, SmtpSink() as sink:
@@ -160,10 +175,11 @@ class Encrypted(unittest.TestCase):
         with SmtpSink(self.here, login=LOGIN) as sink:
             self.told(self.start(sink, "--notifications.smtp.authorities=/not/there.pem"), r"/not/there\.pem")
 
-    def test_a_configuration_that_would_give_the_password_away_is_refused(self):
+    def test_a_configuration_that_would_give_the_password_away_or_hold_others_up_is_refused(self):
         for flags, words in (
                 (["--notifications.smtp.user=market", "--notifications.smtp.password=hunter2"],
                  r"notifications\.smtp\.tls: must be required where a password is sent"),
+                (["--notifications.concurrency=4"], r"notifications\.concurrency: must be from 1 to 3"),
                 (["--notifications.smtp.password=hunter2"], r"notifications\.smtp\.user: is missing"),
                 (["--notifications.smtp.url=smtp://market:hunter2@127.0.0.1/"],
                  r"notifications\.smtp\.url: holds a user")):

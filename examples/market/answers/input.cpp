@@ -1,5 +1,7 @@
 #include "answers/input.hpp"
 
+#include <weft/runtime/loop.hpp>
+
 #include <charconv>
 
 namespace market {
@@ -36,6 +38,8 @@ void check_text(std::string_view field, std::string& text, std::size_t most, pro
   if (text.empty()) problems.push_back({std::string{field}, "must not be empty"});
   if (text.size() > most) problems.push_back({std::string{field}, "at most " + std::to_string(most) + " bytes"});
 }
+
+wall_time now_of(const http::request& r) { return std::chrono::floor<std::chrono::milliseconds>(r.home()->wall_now()); }
 
 page_query read_page(const http::request& r, problem_list& problems) {
   page_query page;

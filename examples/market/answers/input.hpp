@@ -2,6 +2,7 @@
 // Reading what callers send: a value, or what is wrong with each field.
 #include "answers/answers.hpp"
 
+#include <weft/base/time.hpp>
 #include <weft/json/decode.hpp>
 
 #include <cstdint>
@@ -34,6 +35,9 @@ template <class T>
 
 // Takes the spaces around it away; it must not be empty, nor longer than so many bytes.
 void check_text(std::string_view field, std::string& text, std::size_t most, problem_list& problems);
+
+// To the millisecond, as times are kept and told.
+[[nodiscard]] weft::wall_time now_of(const weft::http::request& r);
 
 // ?page=1&limit=20
 [[nodiscard]] page_query read_page(const weft::http::request& r, problem_list& problems);

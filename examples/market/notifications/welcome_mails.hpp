@@ -32,7 +32,7 @@ BOOST_DESCRIBE_STRUCT(new_user, (), (id, name, email))
 inline constexpr weft::messaging::topic<new_user> user_created{"user.created"};
 
 struct welcome_options {
-  std::uint32_t concurrency = 4;   // mails that are sent at the same time
+  std::uint32_t concurrency = 2;   // mails that are sent at the same time
   std::uint32_t max_attempts = 8;  // of each mail
   weft::duration first_delay = std::chrono::seconds{2};
   weft::duration timeout = std::chrono::seconds{30};  // of one attempt

@@ -35,8 +35,6 @@ http::response refuse(const error& problem) {
   return http::response::from(problem);
 }
 
-wall_time to_the_millisecond(wall_time at) { return std::chrono::floor<std::chrono::milliseconds>(at); }
-
 // An id that no post can have is one that is not found.
 result<post_id> read_id(std::string_view text) {
   const auto id = uuid::parse(text);
@@ -74,7 +72,7 @@ posts_api::answer_task posts_api::create(http::request& r) {
     co_return http::response::failure(http::status::unprocessable_content, "AUTHOR_NOT_FOUND",
                                       "No user has the id given as user_id");
   auto& home = *r.home();
-  const auto now = to_the_millisecond(home.wall_now());
+  const auto now = now_of(r);
   const post made{.id = post_id{uuid::v7(now, home.random()(), home.random()())},
                   .user_id = wanted->user_id,
                   .title = std::move(wanted->title),

@@ -1,5 +1,6 @@
 #pragma once
 // The posts service, put together.
+#include "calls.hpp"
 #include "posts/memory_post_repository.hpp"
 #include "posts/posts_api.hpp"
 #include "settings.hpp"
@@ -18,7 +19,7 @@ class posts_service {
         faults_wanted_{faults.enabled},
         events_{messages.publishing(core, "/posts")},
         repository_{settings.max_posts, events_.queue()},
-        users_client_{core.loop, core.registry, users_options(core), core.policies.find("users")} {}
+        users_client_{core.loop, core.registry, calls_to("users", "posts", core), core.policies.find("users")} {}
 
   // Refer to this object.
   [[nodiscard]] weft::http::router routes() {
@@ -30,13 +31,6 @@ class posts_service {
   }
 
  private:
-  static weft::discovery::service_client_options users_options(weft::service::core& core) {
-    weft::discovery::service_client_options options{.service = "users", .caller = "posts"};
-    options.tracer = &core.spans;
-    options.metrics = &core.metrics;
-    return options;
-  }
-
   weft::service::core& core_;
   bool faults_wanted_;
   weft::service::event_outlet& events_;

@@ -36,8 +36,6 @@ void apply(const user_change& wanted, user& u, wall_time now) {
   u.updated_at = std::max(now, u.updated_at + std::chrono::milliseconds{1});
 }
 
-wall_time to_the_millisecond(wall_time at) { return std::chrono::floor<std::chrono::milliseconds>(at); }
-
 struct profile_data {
   user user;
   std::vector<user_post> posts;
@@ -83,7 +81,7 @@ users_api::answer_task users_api::create(http::request& r) {
   auto wanted = read_new_user(content);
   if (!wanted) co_return validation_answer(wanted.error());
   auto& home = *r.home();
-  const auto now = to_the_millisecond(home.wall_now());
+  const auto now = now_of(r);
   const user made{.id = user_id{uuid::v7(now, home.random()(), home.random()())},
                   .name = std::move(wanted->name),
                   .email = std::move(wanted->email),
@@ -115,7 +113,7 @@ users_api::answer_task users_api::change(http::request& r, std::string text) {
     auto found = co_await repository_.find(r.context(), *id);
     if (!found) co_return refuse(found.error());
     const auto read_as = found->updated_at;
-    apply(*wanted, *found, to_the_millisecond(r.home()->wall_now()));
+    apply(*wanted, *found, now_of(r));
     WEFT_CO_TRY(auto told, event_of(events_, r, user_updated, *found));
     const auto kept = co_await repository_.replace(r.context(), *found, read_as, std::move(told));
     if (kept) co_return answer(*found);

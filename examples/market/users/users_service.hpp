@@ -1,11 +1,11 @@
 #pragma once
 // The users service, put together.
+#include "calls.hpp"
 #include "settings.hpp"
 #include "users/post_counter.hpp"
 #include "users/user_storage.hpp"
 #include "users/users_api.hpp"
 
-#include <weft/discovery/service_client.hpp>
 #include <weft/service/application.hpp>
 #include <weft/service/broker_link.hpp>
 
@@ -17,7 +17,7 @@ class users_service {
   users_service(weft::service::core& core, weft::service::broker_link& messages, user_storage& storage)
       : events_{messages.publishing(core, "/users")},
         repository_{storage.repository(events_)},
-        posts_client_{core.loop, core.registry, posts_options(core), core.policies.find("posts")},
+        posts_client_{core.loop, core.registry, calls_to("posts", "users", core), core.policies.find("posts")},
         posts_{core.loop, posts_client_, core.policies.find("user_posts")} {
     count_posts(messages.consuming(core, "users"), repository_);
     storage.relay_to(core, messages);
@@ -28,13 +28,6 @@ class users_service {
   [[nodiscard]] weft::http::router routes() { return api_.routes(); }
 
  private:
-  static weft::discovery::service_client_options posts_options(weft::service::core& core) {
-    weft::discovery::service_client_options options{.service = "posts", .caller = "users"};
-    options.tracer = &core.spans;
-    options.metrics = &core.metrics;
-    return options;
-  }
-
   weft::service::event_outlet& events_;
   user_repository& repository_;
   weft::discovery::service_client posts_client_;

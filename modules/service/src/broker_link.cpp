@@ -78,7 +78,8 @@ task<result<>> broker_link::impl::open(context ctx) {
       app.on_close("the broker", [this](context c) { return close(std::move(c)); });
       co_return result<>{};
     }
-    if (!opened.error().transient() || loop.now() + pause >= until) co_return fail(opened.error());
+    if (!opened.error().transient() || loop.now() + pause >= until)
+      co_return fail(opened.error().with_remedy("start it, or correct its URL in the configuration"));
     app.log().warning("the broker cannot be reached yet",
                       {{"broker", settings.broker.shown()}, {"problem", opened.error().describe()}});
     WEFT_CO_TRY_VOID(co_await sleep(loop, ctx, pause));
