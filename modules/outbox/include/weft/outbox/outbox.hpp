@@ -12,8 +12,9 @@
 // call it for one key exclude each other, as they do when each first locks the row that the key names. Of transactions
 // that run beside each other either may come first.
 //
-// The tables weft_outbox, weft_outbox_shards and weft_outbox_relays belong to this class, which migrates them. A key (a message without
-// one: its id) belongs to one of a fixed number of shards. Belongs to the database's loop; the database outlives it.
+// The tables weft_outbox, weft_outbox_shards and weft_outbox_relays belong to this class, which migrates them. A key (a
+// message without one: its id) belongs to one of a fixed number of shards. Belongs to the database's loop; the database
+// outlives it.
 #include <weft/messaging/publisher.hpp>
 #include <weft/storage/transact.hpp>
 
