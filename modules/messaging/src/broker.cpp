@@ -16,6 +16,14 @@ result<> subscription::validate() const {
   return {};
 }
 
+result<> outgoing::validate(const message_limits& limits) const {
+  WEFT_TRY_VOID(messaging::validate(what, limits));
+  if (delay < duration::zero()) return fail(errc::invalid_argument, "the delay is negative");
+  return {};
+}
+
+std::optional<result<>> consumer::try_settle(delivery_tag, settlement&) { return std::nullopt; }
+
 task<result<>> broker::check(context) { co_return result<>{}; }
 
 task<result<>> publish_one(broker& to, context ctx, outgoing what) {

@@ -53,7 +53,7 @@ result<> take_attribute(event& e, std::string_view name, std::string value) {
   } else if (name == "specversion") {
     if (value != "1.0") return wrong(name, "'" + value + "' is not supported, only 1.0 is");
   } else {
-    e.extensions.append(name, std::move(value));
+    e.extensions.append(name, value);
   }
   return {};
 }
@@ -165,7 +165,7 @@ void keep_as_extension(event& e, std::string_view name, std::string value) {
   for (const char c : name) lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   event probe{.id = "1", .source = "/", .type = "x"};
   probe.set(lower, value);
-  if (e.extensions.find(lower) == nullptr && probe.validate()) e.set(lower, std::move(value));
+  if (!e.extensions.contains(lower) && probe.validate()) e.set(lower, value);
 }
 
 result<> take_metadata(event& e, const boost::json::object& o) {
@@ -211,7 +211,7 @@ result<event> from_plain_envelope(std::string_view text, std::string_view otherw
     e.set(extension::aggregateid, e.subject);
     e.set(extension::partitionkey, e.subject);
   }
-  if (!aggregate.empty()) e.set(extension::aggregatetype, std::move(aggregate));
+  if (!aggregate.empty()) e.set(extension::aggregatetype, aggregate);
   if (const auto* data = o.if_contains("eventData")) e.data = json::serialize(*data);
   if (const auto* metadata = o.if_contains("metadata"); metadata != nullptr && !metadata->is_null()) {
     if (!metadata->is_object()) return wrong("metadata", "expected an object");

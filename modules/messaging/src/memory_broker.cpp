@@ -1,8 +1,7 @@
-#include <weft/messaging/core/group_hub.hpp>
+#include <weft/messaging/core/hub_admin.hpp>
+#include <weft/messaging/core/url_limits.hpp>
 #include <weft/messaging/memory_broker.hpp>
 
-#include <algorithm>
-#include <charconv>
 #include <stdexcept>
 
 namespace weft::messaging {
@@ -19,28 +18,38 @@ broker_features features_of(const memory_options& options) {
           .max_message_bytes = options.max_message_bytes};
 }
 
-// Takes the message if every group that wants it has room; else the first that has none.
-hub_group_ptr try_publish(group_hub& hub, outgoing& what, loop& l, bool& routed) {
-  const auto bytes = what.what.size();
-  const auto takers = hub.takers_of(what.what.topic);
-  routed = !takers->empty();
-  for (const auto& group : *takers)
-    if (!group->queue->has_room(1, bytes) || !group->queue->has_room_on(what.what.key)) return group;
-  if (!routed) return nullptr;
-  const group_queue::arrival at{.delay = what.delay, .now = l.now(), .wall = l.wall_now()};
-  const auto shared = std::make_shared<const message>(std::move(what.what));
-  for (const auto& group : *takers) {
-    group->queue->add(shared, bytes, at);
-    group_hub::wake_consumer(*group, l);
-  }
-  return nullptr;
-}
+// Messages that are published under one hold of the hub's lock.
+class publication {
+ public:
+  publication(group_hub& hub, loop& l) : hub_{hub}, loop_{l}, now_{.now = l.now(), .wall = l.wall_now()} {}
 
-result<> check_outgoing(const outgoing& what, const memory_options& options) {
-  WEFT_TRY_VOID(validate(what.what, {.max_body_bytes = options.max_message_bytes}));
-  if (what.delay < duration::zero()) return fail(errc::invalid_argument, "the delay is negative");
-  return {};
-}
+  // Takes the message if every group that wants it has room; else gives the first that has none.
+  hub_group_ptr take(outgoing& what) {
+    const auto bytes = what.what.size();
+    if (!last_ || last_->topic != what.what.topic) takers_ = hub_.takers_of(what.what.topic);
+    for (const auto& group : *takers_)
+      if (!group->queue->has_room(1, bytes) || !group->queue->has_room_on(what.what.key)) return group;
+    last_ = share(std::move(what.what));
+    now_.delay = what.delay;
+    for (const auto& group : *takers_) {
+      group->queue->add(last_, bytes, now_);
+      group_hub::wake_consumer(*group, loop_);
+    }
+    return nullptr;
+  }
+  // Of the message that was taken last: whether it went nowhere, and should not have.
+  [[nodiscard]] result<> outcome(const outgoing& what) const {
+    if (!takers_->empty() || what.if_unroutable == unroutable::drop) return {};
+    return fail(errc::not_found, "no group takes '" + last_->topic + "'");
+  }
+
+ private:
+  group_hub& hub_;
+  loop& loop_;
+  group_queue::arrival now_;
+  message_ptr last_;
+  group_hub::takers takers_;  // of its topic
+};
 
 }  // namespace
 
@@ -71,24 +80,24 @@ void memory_hub::cut() {
 }
 
 memory_broker::memory_broker(loop& l, std::shared_ptr<memory_hub> hub)
-    : loop_{l}, hub_{std::move(hub)}, features_{features_of(hub_->options())} {}
+    : loop_{l},
+      hub_{std::move(hub)},
+      features_{features_of(hub_->options())},
+      admin_{std::make_unique<hub_admin>(l, hub_, hub_->groups())} {}
 memory_broker::~memory_broker() = default;
 
-task<result<>> memory_broker::publish_waiting(context ctx, outgoing& what) {
+broker_admin* memory_broker::admin() noexcept { return admin_.get(); }
+
+task<result<>> memory_broker::publish_waiting(context until, outgoing& what) {
   auto& hub = hub_->groups();
-  const auto until = ctx.with_timeout(loop_, hub_->options().publish_wait);
   for (;;) {
     const auto waits = std::make_shared<hub_sleeper>(loop_);
     hub_group_ptr blocked;
     {
       const guard locked{hub.lock};
-      bool routed = false;
-      blocked = try_publish(hub, what, loop_, routed);
-      if (blocked == nullptr) {
-        if (!routed && what.if_unroutable == unroutable::refuse)
-          co_return fail(errc::not_found, "no group takes '" + what.what.topic + "'");
-        co_return result<>{};
-      }
+      publication one{hub, loop_};
+      blocked = one.take(what);
+      if (blocked == nullptr) co_return one.outcome(what);
       blocked->publishers.push_back(waits);
     }
     const hub_publisher_place place{hub, blocked, waits};
@@ -99,106 +108,58 @@ task<result<>> memory_broker::publish_waiting(context ctx, outgoing& what) {
   }
 }
 
-task<std::vector<result<>>> memory_broker::publish(context ctx, std::vector<outgoing> batch) {
+// As many as there is room for; gives the place of the first for which there is none.
+std::size_t memory_broker::publish_some(std::vector<outgoing>& batch, std::vector<result<>>& results) {
+  const message_limits limits{.max_body_bytes = hub_->options().max_message_bytes};
   auto& hub = hub_->groups();
+  const guard locked{hub.lock};
+  publication several{hub, loop_};
+  auto at = results.size();
+  for (; at < batch.size(); ++at) {
+    auto& what = batch[at];
+    if (auto valid = what.validate(limits); !valid) {
+      results.push_back(std::move(valid));
+      continue;
+    }
+    if (several.take(what) != nullptr) break;
+    results.push_back(several.outcome(what));
+  }
+  return at;
+}
+
+task<std::vector<result<>>> memory_broker::publish(context ctx, std::vector<outgoing> batch) {
   std::vector<result<>> results;
   results.reserve(batch.size());
-  std::size_t at = 0;
-  while (at < batch.size()) {
-    {
-      const guard locked{hub.lock};
-      for (; at < batch.size(); ++at) {
-        auto& what = batch[at];
-        auto valid = check_outgoing(what, hub_->options());
-        bool routed = true;
-        if (valid && try_publish(hub, what, loop_, routed) != nullptr) break;
-        if (!routed && what.if_unroutable == unroutable::refuse)
-          valid = fail(errc::not_found, "no group takes '" + what.what.topic + "'");
-        results.push_back(std::move(valid));
-      }
-    }
-    if (at == batch.size()) break;
-    results.push_back(co_await publish_waiting(ctx, batch[at++]));
-  }
+  auto at = publish_some(batch, results);
+  if (at == batch.size()) co_return results;
+  const auto until = ctx.with_timeout(loop_, hub_->options().publish_wait);
+  for (; at < batch.size(); at = publish_some(batch, results))
+    results.push_back(co_await publish_waiting(until, batch[at]));
   co_return results;
 }
 
 task<result<std::unique_ptr<consumer>>> memory_broker::subscribe(context, subscription what) {
-  WEFT_CO_TRY_VOID(what.validate());
-  std::vector<topic_pattern> patterns;
-  for (const auto& text : what.patterns) {
-    WEFT_CO_TRY(auto p, topic_pattern::parse(text));
-    patterns.push_back(std::move(p));
-  }
-  auto name = what.group;
-  if (name.empty()) {
-    name = "ephemeral." + loop_.random().make_uuid_v4().to_string();
-    what.lives = lifetime::ephemeral;
-  }
+  WEFT_CO_TRY(auto asked, hub_subscription::read(std::move(what), loop_));
+  const auto prefetch = asked.what.prefetch;
   auto& hub = hub_->groups();
   const guard locked{hub.lock};
-  WEFT_CO_TRY(auto group, hub.join(name, what, std::move(patterns)));
-  co_return std::make_unique<hub_consumer>(loop_, hub_, hub, std::move(group), what.prefetch);
+  WEFT_CO_TRY(auto group, hub.join(std::move(asked)));
+  co_return std::make_unique<hub_consumer>(loop_, hub_, hub, std::move(group), prefetch);
 }
 
 const broker_features& memory_broker::features() const noexcept { return features_; }
 
 task<void> memory_broker::close(context) { co_return; }
 
-task<result<std::vector<group_depth>>> memory_broker::depths(context) { co_return hub_->groups().depths(); }
-
-task<result<std::vector<dead_letter_entry>>> memory_broker::dead_letters(context, dead_letter_query query) {
-  co_return hub_->groups().dead_letters(query);
-}
-
-task<result<std::size_t>> memory_broker::replay(context, std::string group, std::vector<std::uint64_t> numbers) {
-  co_return hub_->groups().replay(loop_, group, std::move(numbers));
-}
-
-task<result<std::size_t>> memory_broker::purge(context, std::string group, std::vector<std::uint64_t> numbers) {
-  co_return hub_->groups().purge(group, std::move(numbers));
-}
-
-task<result<std::size_t>> memory_broker::clear(context, std::string group) {
-  co_return hub_->groups().clear(loop_, group);
-}
-
-task<result<>> memory_broker::remove_group(context, std::string group) { co_return hub_->groups().remove_group(group); }
-
 namespace {
 
-result<> read_parameter(memory_options& options, std::string_view name, std::string_view value) {
-  std::size_t number = 0;
-  const auto parsed = std::from_chars(value.data(), value.data() + value.size(), number);
-  const bool whole = parsed.ec == std::errc{} && parsed.ptr == value.data() + value.size();
-  struct field {
-    std::string_view name;
-    std::size_t memory_options::* member;
-  };
-  static constexpr field fields[] = {{"max_messages", &memory_options::max_messages},
-                                     {"max_bytes", &memory_options::max_bytes},
-                                     {"max_dead_letters", &memory_options::max_dead_letters},
-                                     {"max_groups", &memory_options::max_groups},
-                                     {"max_message_bytes", &memory_options::max_message_bytes}};
-  const auto* at = std::ranges::find(fields, name, &field::name);
-  if (at == std::end(fields)) {
-    const error unknown{errc::invalid_argument, "memory: has no parameter '" + std::string{name} + "'"};
-    return fail(unknown.with_remedy("it has max_messages, max_bytes, max_dead_letters, max_groups, max_message_bytes"));
-  }
-  if (!whole)
-    return fail(errc::invalid_argument, std::string{name} + ": '" + std::string{value} + "' is no whole number");
-  options.*(at->member) = number;
-  return {};
-}
-
 result<memory_options> read_parameters(memory_options options, std::string_view query) {
-  while (!query.empty()) {
-    const auto pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    const auto equals = pair.find('=');
-    WEFT_TRY_VOID(read_parameter(options, pair.substr(0, equals),
-                                 equals == pair.npos ? std::string_view{} : pair.substr(equals + 1)));
-  }
+  const url_limit known[] = {{"max_messages", &options.max_messages},
+                             {"max_bytes", &options.max_bytes},
+                             {"max_dead_letters", &options.max_dead_letters},
+                             {"max_groups", &options.max_groups},
+                             {"max_message_bytes", &options.max_message_bytes}};
+  WEFT_TRY_VOID(read_limits("memory", query, known));
   WEFT_TRY_VOID(options.validate());
   return options;
 }

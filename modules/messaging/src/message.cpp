@@ -1,6 +1,7 @@
 #include <weft/messaging/message.hpp>
 
 #include <algorithm>
+#include <array>
 
 namespace weft::messaging {
 
@@ -8,40 +9,55 @@ headers::headers(std::initializer_list<header> list) {
   for (const auto& h : list) set(h.name, h.value);
 }
 
-const std::string* headers::find(std::string_view name) const noexcept {
-  const auto at = std::ranges::find(list_, name, &header::name);
-  return at == list_.end() ? nullptr : &at->value;
+std::optional<std::string_view> headers::find(std::string_view name) const noexcept {
+  for (const auto& h : *this)
+    if (h.name == name) return h.value;
+  return std::nullopt;
 }
 
-std::string_view headers::get(std::string_view name) const noexcept {
-  const auto* value = find(name);
-  return value == nullptr ? std::string_view{} : std::string_view{*value};
-}
+std::string_view headers::get(std::string_view name) const noexcept { return find(name).value_or(std::string_view{}); }
 
-void headers::set(std::string_view name, std::string value) {
-  const auto at = std::ranges::find(list_, name, &header::name);
-  if (at != list_.end())
-    at->value = std::move(value);
-  else
-    append(name, std::move(value));
+void headers::set(std::string_view name, std::string_view value) {
+  for (std::size_t i = 0; i < size(); ++i) {
+    const auto old = at(i);
+    if (old.name != name) continue;
+    const auto grown = value.size() - old.value.size();  // modulo 2^64, as all that is added to it
+    text_.replace(ends_[2 * i], old.value.size(), value);
+    for (auto end = 2 * i + 1; end < ends_.size(); ++end) ends_[end] += grown;
+    return;
+  }
+  append(name, value);
 }
 
 bool headers::erase(std::string_view name) {
-  return std::erase_if(list_, [&](const header& h) { return h.name == name; }) != 0;
+  headers rest;
+  rest.reserve(size(), text_.size());
+  for (const auto& h : *this)
+    if (h.name != name) rest.append(h.name, h.value);
+  const bool found = rest.size() != size();
+  if (found) *this = std::move(rest);
+  return found;
+}
+
+message_ptr share(message&& m) {
+  return std::allocate_shared<const message>(frame_pool::allocator<message>{}, std::move(m));
 }
 
 std::size_t message::size() const noexcept {
-  auto bytes = sizeof(message) + id.size() + topic.size() + key.size() + body.size() + content_type.size();
-  for (const auto& h : fields) bytes += sizeof(header) + h.name.size() + h.value.size();
-  return bytes;
+  return sizeof(message) + id.size() + topic.size() + key.size() + body.size() + content_type.size() +
+         fields.text().size() + fields.size() * sizeof(header);
 }
 
 namespace {
 
-bool word_character(char c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-         c == ':' || c == '/';
-}
+constexpr auto in_words = [] {
+  std::array<bool, 256> table{};
+  for (const char c : std::string_view{"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_:/"})
+    table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
+bool word_character(char c) noexcept { return in_words[static_cast<unsigned char>(c)]; }
 
 bool has_control_character(std::string_view text) noexcept {
   bool found = false;
@@ -62,15 +78,14 @@ result<> validate_headers(const headers& fields, const message_limits& limits) {
   if (fields.size() > limits.max_headers)
     return fail(errc::resource_exhausted, "the message has " + std::to_string(fields.size()) + " headers, more than " +
                                               std::to_string(limits.max_headers));
-  std::size_t bytes = 0;
-  for (const auto& h : fields) {
-    if (h.name.empty()) return fail(errc::invalid_argument, "a header without a name");
-    WEFT_TRY_VOID(validate_name("the name of a header", h.name));
-    bytes += h.name.size() + h.value.size();
-  }
-  if (bytes > limits.max_header_bytes)
+  if (const auto bytes = fields.text().size(); bytes > limits.max_header_bytes)
     return fail(errc::resource_exhausted, "the headers have " + std::to_string(bytes) + " bytes, more than " +
                                               std::to_string(limits.max_header_bytes));
+  const bool suspicious = has_control_character(fields.text());  // in one go; mostly there is none
+  for (const auto& h : fields) {
+    if (h.name.empty()) return fail(errc::invalid_argument, "a header without a name");
+    if (suspicious || h.name.size() > max_name_bytes) WEFT_TRY_VOID(validate_name("the name of a header", h.name));
+  }
   return {};
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "standard_stages.hpp"
+
 namespace weft::messaging {
 
 namespace {
@@ -17,21 +19,21 @@ bool worth_retrying(const error& e) { return e.code() != errc::invalid_argument 
 
 outcome given_back(const error& why) { return {fail(why), settlement::give_back()}; }
 
-class retry_stage {
+// What becomes of a failure, by retry's options.
+class retry_rules {
  public:
-  retry_stage(retry options, loop& l, stage next) : options_{std::move(options)}, loop_{l}, next_{std::move(next)} {}
+  retry_rules(retry options, loop& l) : options_{std::move(options)}, loop_{l} {}
 
-  task<outcome> operator()(const context& ctx, incoming& in) {
-    for (std::uint32_t again = 0;; ++again) {
-      auto o = co_await next_(ctx, in);
-      if (o.handled || o.decided) co_return o;
-      if (const auto alive = ctx.check(loop_.now()); !alive && alive.error().code() == errc::cancelled) co_return o;
-      if (!(options_.when ? options_.when(o.handled.error()) : worth_retrying(o.handled.error()))) co_return o;
-      if (again < options_.immediate) continue;
-      if (in.attempt >= options_.max_attempts) co_return o;
-      o.decided = settlement::retry(delay(in.attempt), o.handled.error());
-      co_return o;
-    }
+  // Whether the handler is to be called again at once, after `again` such calls; else the outcome has been decided on,
+  // or is left to the stages outside.
+  [[nodiscard]] bool at_once(const context& ctx, const incoming& in, outcome& o, std::uint32_t again) {
+    if (o.decided) return false;
+    if (const auto alive = ctx.check(loop_.now()); !alive && alive.error().code() == errc::cancelled) return false;
+    const auto& problem = o.handled.error();
+    if (!(options_.when ? options_.when(problem) : worth_retrying(problem))) return false;
+    if (again < options_.immediate) return true;
+    if (in.attempt < options_.max_attempts) o.decided = settlement::retry(delay(in.attempt), problem);
+    return false;
   }
 
  private:
@@ -44,8 +46,32 @@ class retry_stage {
 
   retry options_;
   loop& loop_;
+};
+
+class retry_stage {
+ public:
+  retry_stage(retry options, loop& l, stage next) : rules_{std::move(options), l}, next_{std::move(next)} {}
+
+  task<outcome> operator()(const context& ctx, incoming& in) {
+    for (std::uint32_t again = 0;; ++again) {
+      auto o = co_await next_(ctx, in);
+      if (o.handled || !rules_.at_once(ctx, in, o, again)) co_return o;
+    }
+  }
+
+ private:
+  retry_rules rules_;
   stage next_;
 };
+
+// What nothing else has decided on goes to the dead letters, unless the handler was cancelled.
+void put_aside(outcome& o, const context& ctx, const loop& l, dead_letter_scope scope) {
+  if (!o.decided) {
+    if (!ctx.check(l.now()) && ctx.cancellation().cancelled()) return;
+    o.decided = settlement::dead_letter(o.handled.error().describe(), o.handled.error());
+  }
+  if (o.decided->what == settlement::kind::dead_letter) o.decided->scope = scope;
+}
 
 // The original, and why it is here.
 message dead_letter_message(const dead_letter& options, const incoming& in, const settlement& why,
@@ -69,14 +95,9 @@ class dead_letter_stage {
   task<outcome> operator()(const context& ctx, incoming& in) {
     auto o = co_await next_(ctx, in);
     if (o.handled) co_return o;
-    if (!o.decided) {
-      if (!ctx.check(loop_.now()) && ctx.cancellation().cancelled()) co_return o;
-      o.decided = settlement::dead_letter(o.handled.error().describe(), o.handled.error(), options_.scope);
-    }
-    if (o.decided->what != settlement::kind::dead_letter) co_return o;
-    o.decided->scope = options_.scope;
-    if (options_.topic.empty()) co_return o;
-    co_await move_to_topic(ctx, in, o);
+    put_aside(o, ctx, loop_, options_.scope);
+    const bool aside = o.decided && o.decided->what == settlement::kind::dead_letter;
+    if (aside && !options_.topic.empty()) co_await move_to_topic(ctx, in, o);
     co_return o;
   }
 
@@ -96,6 +117,27 @@ class dead_letter_stage {
   dead_letter options_;
   loop& loop_;
   broker& bus_;
+  stage next_;
+};
+
+// retry{} around the handler and dead_letter{} around that, as one: what most messages pass, and most of them succeed.
+class standard_stage {
+ public:
+  standard_stage(loop& l, stage next) : rules_{retry{}, l}, loop_{l}, next_{std::move(next)} {}
+
+  task<outcome> operator()(const context& ctx, incoming& in) {
+    for (std::uint32_t again = 0;; ++again) {
+      auto o = co_await next_(ctx, in);
+      if (o.handled) co_return o;
+      if (rules_.at_once(ctx, in, o, again)) continue;
+      put_aside(o, ctx, loop_, dead_letter_scope::message);
+      co_return o;
+    }
+  }
+
+ private:
+  retry_rules rules_;
+  loop& loop_;
   stage next_;
 };
 
@@ -225,6 +267,8 @@ class outage_stage {
 };
 
 }  // namespace
+
+stage standard_stages(stage next, const middleware_wiring& w) { return standard_stage{w.l, std::move(next)}; }
 
 stage retry::wrap(stage next, const middleware_wiring& w) const { return retry_stage{*this, w.l, std::move(next)}; }
 

@@ -3,10 +3,15 @@
 
 #include <stdexcept>
 
+#include "binary_mode.hpp"
+#include "event_rules.hpp"
+#include "event_stamp.hpp"
+
 namespace weft::messaging {
 
 publisher::publisher(loop& l, broker& to, publisher_options options)
     : loop_{l}, broker_{to}, options_{std::move(options)} {
+  stamp_ = std::make_unique<event_stamp>(options_.source);
   const event probe{.id = "1", .source = options_.source, .type = "x"};
   if (const auto valid = probe.validate(); !valid)
     throw std::invalid_argument{"publisher: " + std::string{valid.error().message()}};
@@ -17,18 +22,57 @@ publisher::publisher(loop& l, broker& to, publisher_options options)
                                                {"topic", "outcome"});
 }
 
+publisher::~publisher() = default;
+publisher::publisher(publisher&&) noexcept = default;
+
 namespace {
 
-void fill_from_context(event& e, const context& ctx, const publish_options& options) {
-  if (options.cause != nullptr) e.extensions.append(extension::causationid, options.cause->id);
-  auto correlation = std::string{ctx.correlation_id()};
-  if (correlation.empty() && options.cause != nullptr) correlation = options.cause->get(extension::correlationid);
-  if (!correlation.empty()) e.extensions.append(extension::correlationid, std::move(correlation));
-  if (const auto& tenant = ctx.caller().tenant; !tenant.empty()) e.extensions.append(extension::tenant, tenant);
+// The attributes of an event as a message has them in binary mode: it is built as what is sent.
+class binary_event {
+ public:
+  explicit binary_event(message& m) : fields_{m.fields} {}
+
+  // For a name that was not there.
+  void add(std::string_view name, std::string_view value) { fields_.append(header_prefix, name, value); }
+  void add_if_any(std::string_view name, std::string_view value) {
+    if (!value.empty()) add(name, value);
+  }
+  void set(std::string_view name, std::string_view value) {
+    fields_.set(std::string{header_prefix}.append(name), value);
+  }
+
+ private:
+  headers& fields_;
+};
+
+void fill_from_context(binary_event& e, const context& ctx, const event_view* cause) {
+  auto correlation = ctx.correlation_id();
+  if (cause != nullptr) {
+    e.add(extension::causationid, cause->id);
+    if (correlation.empty()) correlation = cause->get(extension::correlationid);
+  }
+  e.add_if_any(extension::correlationid, correlation);
+  e.add_if_any(extension::tenant, ctx.caller().tenant);
   if (!ctx.trace().valid()) return;
-  auto trace = observe::inject(ctx.trace());
-  e.extensions.append(extension::traceparent, std::move(trace.traceparent));
-  if (!trace.tracestate.empty()) e.extensions.append(extension::tracestate, std::move(trace.tracestate));
+  const auto trace = observe::inject(ctx.trace());
+  e.add(extension::traceparent, trace.traceparent);
+  e.add_if_any(extension::tracestate, trace.tracestate);
+}
+
+// Most are plain text, of which nothing more has to be known.
+result<> check_event(const message& m, std::string_view type) {
+  const auto text = m.fields.text();
+  if (!type.empty() && text.size() <= event_rules::max_attribute_bytes && event_rules::plain(text)) return {};
+  const auto e = view_binary(m);
+  return e ? result<>{} : fail(e.error());
+}
+
+result<> make_structured(message& m) {
+  WEFT_TRY(const auto e, view_binary(m));
+  WEFT_TRY(m.body, to_structured_json(e.copy()));
+  m.content_type = cloud_events_json;
+  m.fields = {};
+  return {};
 }
 
 }  // namespace
@@ -36,27 +80,34 @@ void fill_from_context(event& e, const context& ctx, const publish_options& opti
 result<outgoing> publisher::prepare_json(const context& ctx, std::string_view topic, std::string_view type,
                                          std::uint32_t version, std::string data, std::string key,
                                          publish_options options) const {
-  event e;
-  e.id = options.id.empty() ? loop_.random().make_uuid_v7(loop_.wall_now()).to_string() : std::move(options.id);
-  e.source = options_.source;
-  e.type = type;
-  e.time = loop_.wall_now();
-  e.data_content_type = json_content_type;
-  e.data = std::move(data);
-  e.subject = options.subject.empty() ? key : std::move(options.subject);
-  e.extensions.reserve(8 + options.extensions.size());
-  e.extensions.append(extension::schemaversion, std::to_string(version));
-  if (!key.empty()) e.extensions.append(extension::partitionkey, key);
-  if (!options.aggregate_type.empty()) {
-    e.extensions.append(extension::aggregatetype, std::string{options.aggregate_type});
-    e.extensions.append(extension::aggregateid, key);
-  }
-  fill_from_context(e, ctx, options);
-  for (const auto& x : options.extensions) e.set(x.name, x.value);
+  const auto now = loop_.wall_now();
   outgoing out{.delay = options.delay, .if_unroutable = options.if_unroutable};
-  WEFT_TRY(out.what, to_message(std::move(e), std::string{topic}, options_.mode));
-  out.what.priority = options.priority;
-  out.what.time_to_live = options.time_to_live;
+  auto& m = out.what;
+  m.id = options.id.empty() ? loop_.random().make_uuid_v7(now).to_string() : std::move(options.id);
+  m.topic = topic;
+  m.content_type = json_content_type;
+  m.body = std::move(data);
+  m.priority = options.priority;
+  m.time_to_live = options.time_to_live;
+  m.fields.reserve(12 + options.extensions.size(), 256 + options_.source.size() + type.size() + 3 * key.size() +
+                                                       options.subject.size() + options.extensions.text().size());
+  binary_event e{m};
+  stamp_->put(m.fields, type, version, now);
+  e.add("id", m.id);
+  e.add_if_any("subject", options.subject.empty() ? key : options.subject);
+  e.add_if_any(extension::partitionkey, key);
+  if (!options.aggregate_type.empty()) {
+    e.add(extension::aggregatetype, options.aggregate_type);
+    e.add(extension::aggregateid, key);
+  }
+  fill_from_context(e, ctx, options.cause);
+  for (const auto& x : options.extensions) {
+    WEFT_TRY_VOID(event_rules::check_extension_name(x.name));
+    e.set(x.name, x.value);
+  }
+  m.key = std::move(key);
+  WEFT_TRY_VOID(check_event(m, type));
+  if (options_.mode == event_mode::structured) WEFT_TRY_VOID(make_structured(m));
   WEFT_TRY_VOID(check(out));
   return out;
 }

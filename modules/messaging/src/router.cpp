@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "router_subscription.hpp"
+#include "standard_stages.hpp"
 
 namespace weft::messaging {
 
@@ -53,11 +54,11 @@ router& router::on_raw(std::string_view topic_or_pattern, subscribe_options opti
 }
 
 result<std::string_view> router::data_as_of(const upcasters* upcast, const std::string& type, std::uint32_t version,
-                                            const event& envelope, std::string& room) {
+                                            const event_view& envelope, std::string& room) {
   if (!envelope.data_is_json())
-    return fail(errc::invalid_argument, "the data is " + envelope.data_content_type + ", not JSON");
+    return fail(errc::invalid_argument, "the data is " + std::string{envelope.data_content_type} + ", not JSON");
   if (upcast == nullptr || upcast->empty()) return envelope.data;
-  WEFT_TRY(room, upcast->upcast(type, envelope.schema_version(), version, envelope.data));
+  WEFT_TRY(room, upcast->upcast(type, envelope.schema_version(), version, std::string{envelope.data}));
   return room;
 }
 
@@ -110,6 +111,7 @@ class terminal_stage {
 stage router::build(const terminal& call, const std::string& group) const {
   const middleware_wiring wiring{loop_, broker_, group};
   stage built = terminal_stage{call};
+  if (layers_.empty()) return standard_stages(std::move(built), wiring);
   const auto has = [&](layer_kind kind) { return std::ranges::find(layers_, kind, &layer::kind) != layers_.end(); };
   if (!has(layer_kind::retry)) built = retry{}.wrap(std::move(built), wiring);
   for (auto at = layers_.rbegin(); at != layers_.rend(); ++at) built = at->wrap(std::move(built), wiring);

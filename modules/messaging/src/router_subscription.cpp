@@ -162,47 +162,47 @@ bool router_subscription::retries_here(const settlement& s, const message& m) co
   return (s.after > duration::zero() && !has.has(feature::delay)) || (ordered(m) && !has.has(feature::ordered_retry));
 }
 
+// One coroutine for all of it, and each message costs as few of them as can be.
 task<void> router_subscription::process(const context& ctx, work& w) {
   const counted_in here{in_flight_, gauge_};
   for (;;) {
-    auto how = co_await decide(ctx, w);
+    const auto began = loop_.now();
+    incoming in{.raw = w.what, .group = what_.group, .attempt = w.what.attempt + w.local_attempts};
+    if (events_) read(in);
+    observe::span span;
+    const auto handling = context_for(ctx, in, span);
+    outcome o;
+    try {
+      o = co_await chain_(handling, in);
+    } catch (const std::exception& problem) {  // a bug, but not the end of the program
+      o.handled = fail(errc::internal, std::string{"a middleware threw: "} + problem.what());
+    }
+    if (!o.handled) span.fail(o.handled.error());
+    count(o, loop_.now() - began);
+    auto how = settlement_for(handling, std::move(o));
     if (retries_here(how, *w.what.what)) {
       if (how.cause)
-        add_failure(w.what.failures, {how.cause->code(), std::string{how.cause->message()},
-                                      w.what.attempt + w.local_attempts, loop_.wall_now()});
+        add_failure(w.what.failures,
+                    {how.cause->code(), std::string{how.cause->message()}, in.attempt, loop_.wall_now()});
       if (how.counting == attempt_counting::counted) ++w.local_attempts;
       if (co_await sleep(loop_, ctx, how.after)) continue;
       how = settlement::give_back();
     }
+    if (how.what == settlement::kind::ack)
+      if (const auto done = consumer_->try_settle(w.what.tag, how)) {
+        if (!*done) could_not_settle(w.what, done->error());
+        co_return;
+      }
     co_return co_await settle(w.what, std::move(how));
   }
 }
 
-task<settlement> router_subscription::decide(const context& ctx, work& w) {
-  const auto began = loop_.now();
-  incoming in{.raw = w.what, .group = what_.group, .attempt = w.what.attempt + w.local_attempts};
-  if (events_) {
-    auto read = to_event(*w.what.what);
-    if (read)
-      in.envelope = *std::move(read);
-    else
-      in.unreadable = read.error();
-  }
-  observe::span span;
-  const auto handling = context_for(ctx, in, span);
-  auto o = co_await attempt(handling, in);
-  if (!o.handled) span.fail(o.handled.error());
-  count(o, loop_.now() - began);
-  co_return settlement_for(handling, std::move(o));
-}
-
-// A stage that throws is a bug, but not the end of the program.
-task<outcome> router_subscription::attempt(const context& ctx, incoming& in) {
-  try {
-    co_return co_await chain_(ctx, in);
-  } catch (const std::exception& problem) {
-    co_return outcome{fail(errc::internal, std::string{"a middleware threw: "} + problem.what()), std::nullopt};
-  }
+void router_subscription::read(incoming& in) {
+  const auto envelope = view_event(*in.raw.what, in.unpacked);
+  if (envelope)
+    in.envelope = *envelope;
+  else
+    in.unreadable = envelope.error();
 }
 
 settlement router_subscription::settlement_for(const context& ctx, outcome&& o) const {
@@ -253,13 +253,16 @@ task<void> router_subscription::settle(const raw_delivery& d, settlement how) {
         "a message goes to the dead letters",
         {{"group", what_.group}, {"message", d.what->id}, {"topic", d.what->topic}, {"reason", how.reason}});
   auto settled = co_await consumer_->settle(ctx, d.tag, std::move(how));
-  if (settled || settled.error().code() == errc::aborted) co_return;  // aborted: it was lost, and comes again
-  if (owner_.options_.log != nullptr)
-    owner_.options_.log->warning("a message could not be settled",
-                                 {{"message", d.what->id}, {"error", settled.error().describe()}});
+  if (settled || settled.error().code() == errc::aborted) co_return;
+  could_not_settle(d, settled.error());
   if (buries)  // it must not be lost, nor hold a place for ever
     static_cast<void>(
         co_await consumer_->settle(ctx, d.tag, settlement::retry(refused_pause, cause, attempt_counting::not_counted)));
+}
+
+void router_subscription::could_not_settle(const raw_delivery& d, const error& why) const {
+  if (why.code() == errc::aborted || owner_.options_.log == nullptr) return;  // aborted: it was lost, and comes again
+  owner_.options_.log->warning("a message could not be settled", {{"message", d.what->id}, {"error", why.describe()}});
 }
 
 }  // namespace weft::messaging

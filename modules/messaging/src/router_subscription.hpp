@@ -39,11 +39,11 @@ class router_subscription {
   [[nodiscard]] bool ordered(const message& m) const noexcept;
 
   task<void> process(const context& ctx, work& w);
-  [[nodiscard]] task<outcome> attempt(const context& ctx, incoming& in);
-  [[nodiscard]] task<settlement> decide(const context& ctx, work& w);
+  static void read(incoming& in);
   [[nodiscard]] settlement settlement_for(const context& ctx, outcome&& o) const;
   [[nodiscard]] bool retries_here(const settlement& s, const message& m) const noexcept;
   task<void> settle(const raw_delivery& d, settlement how);
+  void could_not_settle(const raw_delivery& d, const error& why) const;
   [[nodiscard]] context context_for(const context& ctx, const incoming& in, observe::span& span) const;
   void count(const outcome& o, duration took) const;
 

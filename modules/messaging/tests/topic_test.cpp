@@ -83,6 +83,28 @@ TEST(Message, IsBounded) {
   EXPECT_EQ(validate(m).error().message(), "the message has 129 headers, more than 128");
 }
 
+TEST(Headers, AreSetReplacedAndErased) {
+  headers h{{"ce-id", "1"}, {"empty", ""}};
+  h.append("ce-", "type", "made");
+  h.set("ce-id", "a longer one");
+  h.set("empty", "no more");
+  h.set("ce-id", "2");
+  EXPECT_EQ(h, (headers{{"ce-id", "2"}, {"empty", "no more"}, {"ce-type", "made"}}));
+  EXPECT_EQ(h.get("ce-type"), "made");
+  EXPECT_FALSE(h.find("ce-"));
+  EXPECT_TRUE(h.erase("empty"));
+  EXPECT_FALSE(h.erase("empty"));
+  headers all;
+  all.append("first", "");
+  all.append(h);
+  std::string shown;
+  for (const auto& [name, value] : all) shown.append(name).append("=").append(value).append(" ");
+  EXPECT_EQ(shown, "first= ce-id=2 ce-type=made ");
+  EXPECT_EQ(all.size(), 3u);
+  EXPECT_EQ(all.text(), "firstce-id2ce-typemade");
+  EXPECT_TRUE(headers{}.empty());
+}
+
 TEST(Features, NameWhatIsMissing) {
   const broker_features has{.broker = "pigeon", .set = {feature::delay}};
   EXPECT_TRUE(require(has, {feature::delay}, "x"));

@@ -33,7 +33,7 @@ void fill(amqp::message& to, const message& m, partitioned how) {
   p.priority = m.priority;
   if (!m.key.empty()) p.headers.append({std::string{amqp_header::key}, m.key});
   if (how == partitioned::yes) p.headers.append({std::string{amqp_header::partition}, m.key.empty() ? m.id : m.key});
-  for (const auto& h : m.fields) p.headers.append({h.name, h.value});
+  for (const auto& h : m.fields) p.headers.append({std::string{h.name}, std::string{h.value}});
   to.body = m.body;
 }
 
@@ -75,21 +75,21 @@ void take_headers(message& m, const amqp::table& from) {
     constexpr std::string_view bindings[] = {"cloudEvents:", "cloudEvents_"};
     const auto* binding = std::ranges::find_if(bindings, [&](auto b) { return name.starts_with(b); });
     if (binding != std::end(bindings))
-      m.fields.set("ce-" + name.substr(binding->size()), *std::move(text));
+      m.fields.set("ce-" + name.substr(binding->size()), *text);
     else
-      m.fields.append(name, *std::move(text));
+      m.fields.append(name, *text);
   }
 }
 
 void take_foreign_properties(message& m, amqp::properties& p) {
   const auto keep = [&](std::string_view name, std::string& value) {
-    if (!value.empty() && m.fields.find(name) == nullptr) m.fields.append(name, std::move(value));
+    if (!value.empty() && !m.fields.contains(name)) m.fields.append(name, value);
   };
   keep("correlation-id", p.correlation_id);
   keep("reply-to", p.reply_to);
   keep("type", p.type);
   keep("app-id", p.app_id);
-  if (p.timestamp && m.fields.find("timestamp") == nullptr)
+  if (p.timestamp && !m.fields.contains("timestamp"))
     m.fields.append("timestamp", format_rfc3339(wall_time{seconds{p.timestamp->seconds}}));
 }
 
@@ -111,7 +111,7 @@ wall_time wall_time_of(std::int64_t milliseconds) noexcept {
 
 result<amqp::message> to_amqp(const message& m, partitioned how, wall_time now) {
   for (const auto& h : m.fields)
-    if (is_own(h.name)) return fail(errc::invalid_argument, "the header name " + h.name + " is the broker's own");
+    if (is_own(h.name)) return fail(errc::invalid_argument, "the header name " + std::string{h.name} + " is the broker's own");
   amqp::message to;
   to.routing_key = m.topic;
   fill(to, m, how);

@@ -29,7 +29,7 @@ carried to_wire(const message& m) {
             .body = base64_encode(m.body),
             .priority = m.priority,
             .time_to_live = m.time_to_live};
-  for (const auto& h : m.fields) c.headers.push_back({h.name, h.value});
+  for (const auto& h : m.fields) c.headers.push_back({std::string{h.name}, std::string{h.value}});
   return c;
 }
 
@@ -42,7 +42,7 @@ result<message> from_wire(carried c) {
   m.topic = std::move(c.topic);
   m.key = std::move(c.key);
   m.content_type = std::move(c.content_type);
-  for (auto& h : c.headers) m.fields.append(h.name, std::move(h.value));
+  for (const auto& h : c.headers) m.fields.append(h.name, h.value);
   m.priority = static_cast<std::uint8_t>(c.priority);
   m.time_to_live = c.time_to_live;
   return m;

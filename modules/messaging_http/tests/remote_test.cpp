@@ -70,7 +70,7 @@ TEST(RemoteBroker, LooksIntoTheOtherProcess) {
     EXPECT_EQ(remote->features().max_delay, s.bus.features().max_delay);
     auto& admin = *remote->admin();
 
-    const auto here = (co_await s.bus.depths({})).value(), there = (co_await admin.depths({})).value();
+    const auto here = (co_await s.bus.admin()->depths({})).value(), there = (co_await admin.depths({})).value();
     EXPECT_EQ(there.size(), 1u);
     EXPECT_EQ(there[0].group, "billing");
     EXPECT_EQ(there[0].dead, here[0].dead);
@@ -78,7 +78,7 @@ TEST(RemoteBroker, LooksIntoTheOtherProcess) {
 
     const auto dead = (co_await admin.dead_letters({}, {.group = "billing"})).value();
     EXPECT_EQ(dead.size(), 3u) << "in two answers";
-    const auto known = (co_await s.bus.dead_letters({}, {.group = "billing"})).value();
+    const auto known = (co_await s.bus.admin()->dead_letters({}, {.group = "billing"})).value();
     for (std::size_t i = 0; i < dead.size(); ++i) {
       EXPECT_EQ(*dead[i].what, *known[i].what);
       EXPECT_EQ(dead[i].failures, known[i].failures);
@@ -89,10 +89,10 @@ TEST(RemoteBroker, LooksIntoTheOtherProcess) {
 
     EXPECT_EQ((co_await admin.purge({}, "billing", {dead[0].number})).value(), 1u);
     EXPECT_EQ((co_await admin.replay({}, "billing", {})).value(), 2u);
-    EXPECT_EQ((co_await s.bus.depths({}))->at(0).ready, 2u);
+    EXPECT_EQ((co_await s.bus.admin()->depths({}))->at(0).ready, 2u);
     EXPECT_EQ((co_await admin.clear({}, "billing")).value(), 2u);
     EXPECT_TRUE(co_await admin.remove_group({}, "billing"));
-    EXPECT_TRUE((co_await s.bus.depths({}))->empty());
+    EXPECT_TRUE((co_await s.bus.admin()->depths({}))->empty());
     co_await s.server.drain(1s);
   });
 }
@@ -177,7 +177,7 @@ TEST(RemoteBroker, Follows) {
     EXPECT_FALSE((co_await from->next({})).value());
     from.reset();
     EXPECT_TRUE(co_await weft::sleep(l, {}, 21s));
-    EXPECT_TRUE((co_await s.bus.depths({}))->empty()) << "the follower's group is gone";
+    EXPECT_TRUE((co_await s.bus.admin()->depths({}))->empty()) << "the follower's group is gone";
     EXPECT_TRUE(co_await remote->subscribe({}, {.patterns = {"#"}})) << "its place is free";
     EXPECT_EQ((co_await remote->subscribe({}, {.patterns = {"a.#b"}})).error().code(), errc::invalid_argument);
     co_await s.server.drain(1s);

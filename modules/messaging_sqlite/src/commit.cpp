@@ -175,8 +175,9 @@ task<result<>> sqlite_hub::state::settled(loop& from, context ctx) {
     w->number = told_changes;
     waiting.push_back(w);
   }
+  commit_wait waiting_for_it{groups, w->who};
   told(from);
-  WEFT_CO_TRY_VOID(co_await w->who->wake.wait(ctx));
+  WEFT_CO_TRY_VOID(co_await waiting_for_it.end(ctx));
   co_return w->outcome;
 }
 
@@ -198,8 +199,9 @@ task<result<std::size_t>> sqlite_hub::state::replay(loop& from, context ctx, std
     replays.push_back(r);
     anything = true;
   }
+  commit_wait waiting_for_it{groups, r->who};
   told(from);
-  WEFT_CO_TRY_VOID(co_await r->who->wake.wait(ctx));
+  WEFT_CO_TRY_VOID(co_await waiting_for_it.end(ctx));
   co_return r->outcome;
 }
 

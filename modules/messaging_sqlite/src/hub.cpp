@@ -112,7 +112,8 @@ sqlite_hub::state::admission sqlite_hub::state::admit(const pending_publish_ptr&
   bool durable = false;
   for (std::size_t i = 0; i < p->messages.size(); ++i) {
     auto& m = p->messages[i];
-    m.takers = groups.takers_of(m.what->topic);
+    const bool same_topic = i > 0 && p->messages[i - 1].what->topic == m.what->topic;
+    m.takers = same_topic ? p->messages[i - 1].takers : groups.takers_of(m.what->topic);
     if (m.takers->empty() && asked[i].if_unroutable == unroutable::refuse) return {.full = {}, .unrouted = i};
     m.durable = false;
     for (const auto& g : *m.takers) {

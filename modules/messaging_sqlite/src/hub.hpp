@@ -43,6 +43,25 @@ struct pending_replay {
 };
 using pending_replay_ptr = std::shared_ptr<pending_replay>;
 
+// Held by whoever waits for a commit: takes the name off it however the wait ends, since the commit may end later than
+// the loop of the one who waited.
+class commit_wait {
+ public:
+  commit_wait(group_hub& hub, hub_sleeper_ptr& name) : hub_{hub}, name_{name}, who_{name} {}
+  commit_wait(const commit_wait&) = delete;
+  commit_wait& operator=(const commit_wait&) = delete;
+  ~commit_wait() {
+    const group_hub::guard locked{hub_.lock};
+    name_.reset();
+  }
+  [[nodiscard]] auto end(const context& ctx) { return who_->wake.wait(ctx); }
+
+ private:
+  group_hub& hub_;
+  hub_sleeper_ptr& name_;
+  const hub_sleeper_ptr who_;
+};
+
 struct commit_batch {
   std::vector<change> changes;
   std::vector<pending_replay_ptr> replays;
@@ -67,8 +86,8 @@ struct sqlite_hub::state final : hub_record, std::enable_shared_from_this<sqlite
   void removed(const hub_group& g) override;
   void told(loop& from) override;
   task<result<>> settled(loop& from, context ctx) override;
-
-  task<result<std::size_t>> replay(loop& from, context ctx, std::string group, std::vector<std::uint64_t> numbers);
+  task<result<std::size_t>> replay(loop& from, context ctx, std::string group,
+                                   std::vector<std::uint64_t> numbers) override;
 
   // Under the lock.
   void tell(change c);

@@ -90,7 +90,7 @@ result<message> unpack(std::string_view bytes) {
   m.priority = static_cast<std::uint8_t>(priority);
   m.fields.reserve(fields);
   for (std::uint64_t i = 0; i < fields && in.good(); ++i) {
-    auto name = in.text();
+    const auto name = in.text();
     m.fields.append(name, in.text());
   }
   m.body = in.text();

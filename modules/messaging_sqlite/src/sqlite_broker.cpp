@@ -1,3 +1,4 @@
+#include <weft/messaging/core/hub_admin.hpp>
 #include <weft/runtime/blocking.hpp>
 
 #include "hub.hpp"
@@ -19,12 +20,6 @@ broker_features features_of(const sqlite_broker_options& options) {
   return f;
 }
 
-result<> check_outgoing(const outgoing& what, const sqlite_broker_options& options) {
-  WEFT_TRY_VOID(validate(what.what, {.max_body_bytes = options.max_message_bytes}));
-  if (what.delay < duration::zero()) return fail(errc::invalid_argument, "the delay is negative");
-  return {};
-}
-
 // The one that is refused takes the others along.
 std::vector<result<>> refuse_all(std::size_t count, std::size_t at, const error& why) {
   const auto others =
@@ -37,8 +32,9 @@ std::vector<result<>> refuse_all(std::size_t count, std::size_t at, const error&
 
 std::optional<std::pair<std::size_t, error>> first_wrong(const std::vector<outgoing>& batch,
                                                          const sqlite_broker_options& options) {
+  const message_limits limits{.max_body_bytes = options.max_message_bytes};
   for (std::size_t i = 0; i < batch.size(); ++i)
-    if (const auto valid = check_outgoing(batch[i], options); !valid) return std::pair{i, valid.error()};
+    if (const auto valid = batch[i].validate(limits); !valid) return std::pair{i, valid.error()};
   return std::nullopt;
 }
 
@@ -60,7 +56,7 @@ pending_publish_ptr make_pending(std::vector<outgoing>& batch, loop& l) {
     m.at.delay = from.delay;
     if (from.delay > duration::zero()) m.due = later(from.delay);
     if (from.what.time_to_live > duration::zero()) m.expires = later(from.what.time_to_live);
-    m.what = std::make_shared<const message>(std::move(from.what));
+    m.what = share(std::move(from.what));
   }
   return p;
 }
@@ -70,13 +66,18 @@ error closed() { return error{errc::failed_precondition, "the broker is closed"}
 }  // namespace
 
 sqlite_broker::sqlite_broker(loop& l, std::shared_ptr<sqlite_hub> hub)
-    : loop_{l}, hub_{std::move(hub)}, features_{features_of(hub_->get()->options)} {
+    : loop_{l},
+      hub_{std::move(hub)},
+      features_{features_of(hub_->get()->options)},
+      admin_{std::make_unique<hub_admin>(l, hub_->get(), hub_->get()->groups)} {
   hub_->get()->add_home(loop_);
 }
 
 sqlite_broker::~sqlite_broker() {
   if (hub_) hub_->get()->leave_home(loop_);
 }
+
+broker_admin* sqlite_broker::admin() noexcept { return admin_.get(); }
 
 const broker_features& sqlite_broker::features() const noexcept { return features_; }
 
@@ -108,35 +109,27 @@ task<std::vector<result<>>> sqlite_broker::publish(context ctx, std::vector<outg
       co_return std::vector<result<>>(count, fail(why.as_unprocessed()));
     }
   }
+  commit_wait waiting_for_it{s->groups, p->publisher};
   s->told(loop_);
   // It goes on by itself when nobody waits for it any more.
-  if (const auto woken = co_await p->publisher->wake.wait(ctx); !woken)
+  if (const auto woken = co_await waiting_for_it.end(ctx); !woken)
     co_return std::vector<result<>>(count, fail(woken.error()));
   co_return std::vector<result<>>(count, p->outcome);
 }
 
 task<result<std::unique_ptr<consumer>>> sqlite_broker::subscribe(context ctx, subscription what) {
   if (!hub_) co_return fail(closed());
-  WEFT_CO_TRY_VOID(what.validate());
-  std::vector<topic_pattern> patterns;
-  for (const auto& text : what.patterns) {
-    WEFT_CO_TRY(auto p, topic_pattern::parse(text));
-    patterns.push_back(std::move(p));
-  }
-  auto name = what.group;
-  if (name.empty()) {
-    name = "ephemeral." + loop_.random().make_uuid_v4().to_string();
-    what.lives = lifetime::ephemeral;
-  }
+  WEFT_CO_TRY(auto asked, hub_subscription::read(std::move(what), loop_));
+  const auto prefetch = asked.what.prefetch;
   const auto s = hub_->get();
   std::unique_ptr<consumer> made;
   bool defined = false;
   {
     const guard locked{s->groups.lock};
     const auto before = s->told_changes;
-    WEFT_CO_TRY(auto group, s->groups.join(name, what, std::move(patterns)));
+    WEFT_CO_TRY(auto group, s->groups.join(std::move(asked)));
     defined = s->told_changes != before;
-    made = std::make_unique<hub_consumer>(loop_, s, s->groups, std::move(group), what.prefetch);
+    made = std::make_unique<hub_consumer>(loop_, s, s->groups, std::move(group), prefetch);
   }
   if (defined) WEFT_CO_TRY_VOID(co_await s->settled(loop_, std::move(ctx)));
   co_return made;
@@ -147,50 +140,12 @@ task<void> sqlite_broker::close(context ctx) {
   const auto s = hub_->get();
   static_cast<void>(co_await s->settled(loop_, std::move(ctx)));
   s->leave_home(loop_);
+  admin_->close();
   // If this is the last one the file is closed, and that blocks.
   co_await blocking(loop_, [hub = std::move(hub_), state = s]() mutable {
     hub.reset();
     state.reset();
   });
-}
-
-task<result<std::vector<group_depth>>> sqlite_broker::depths(context) {
-  if (!hub_) co_return fail(closed());
-  co_return hub_->get()->groups.depths();
-}
-
-task<result<std::vector<dead_letter_entry>>> sqlite_broker::dead_letters(context, dead_letter_query query) {
-  if (!hub_) co_return fail(closed());
-  co_return hub_->get()->groups.dead_letters(query);
-}
-
-task<result<std::size_t>> sqlite_broker::replay(context ctx, std::string group, std::vector<std::uint64_t> numbers) {
-  if (!hub_) co_return fail(closed());
-  const auto s = hub_->get();
-  co_return co_await s->replay(loop_, std::move(ctx), std::move(group), std::move(numbers));
-}
-
-task<result<std::size_t>> sqlite_broker::purge(context ctx, std::string group, std::vector<std::uint64_t> numbers) {
-  if (!hub_) co_return fail(closed());
-  const auto s = hub_->get();
-  WEFT_CO_TRY(const auto count, s->groups.purge(group, std::move(numbers)));
-  WEFT_CO_TRY_VOID(co_await s->settled(loop_, std::move(ctx)));
-  co_return count;
-}
-
-task<result<std::size_t>> sqlite_broker::clear(context ctx, std::string group) {
-  if (!hub_) co_return fail(closed());
-  const auto s = hub_->get();
-  WEFT_CO_TRY(const auto count, s->groups.clear(loop_, group));
-  WEFT_CO_TRY_VOID(co_await s->settled(loop_, std::move(ctx)));
-  co_return count;
-}
-
-task<result<>> sqlite_broker::remove_group(context ctx, std::string group) {
-  if (!hub_) co_return fail(closed());
-  const auto s = hub_->get();
-  WEFT_CO_TRY_VOID(s->groups.remove_group(group));
-  co_return co_await s->settled(loop_, std::move(ctx));
 }
 
 }  // namespace weft::messaging

@@ -1,8 +1,7 @@
 // sqlite: by URL, and one hub for each file.
+#include <weft/messaging/core/url_limits.hpp>
 #include <weft/runtime/sleep.hpp>
 
-#include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <map>
 
@@ -12,49 +11,18 @@ namespace weft::messaging {
 
 namespace {
 
-result<> read_parameter(sqlite_broker_options& options, std::string_view name, std::string_view value) {
-  std::size_t number = 0;
-  const auto parsed = std::from_chars(value.data(), value.data() + value.size(), number);
-  const bool whole = parsed.ec == std::errc{} && parsed.ptr == value.data() + value.size();
-  struct field {
-    std::string_view name;
-    std::size_t sqlite_broker_options::* member;
-  };
-  static constexpr field fields[] = {{"max_messages", &sqlite_broker_options::max_messages},
-                                     {"max_bytes", &sqlite_broker_options::max_bytes},
-                                     {"max_dead_letters", &sqlite_broker_options::max_dead_letters},
-                                     {"max_groups", &sqlite_broker_options::max_groups},
-                                     {"max_message_bytes", &sqlite_broker_options::max_message_bytes},
-                                     {"max_remembered_ids", &sqlite_broker_options::max_remembered_ids},
-                                     {"commit_messages", &sqlite_broker_options::commit_messages},
-                                     {"commit_bytes", &sqlite_broker_options::commit_bytes}};
-  const auto* at = std::ranges::find(fields, name, &field::name);
-  if (at == std::end(fields)) {
-    std::string known;
-    for (const auto& f : fields) known += (known.empty() ? "" : ", ") + std::string{f.name};
-    const error unknown{errc::invalid_argument, "sqlite: has no parameter '" + std::string{name} + "'"};
-    return fail(unknown.with_remedy("it has " + known));
-  }
-  if (!whole)
-    return fail(errc::invalid_argument, std::string{name} + ": '" + std::string{value} + "' is no whole number");
-  options.*(at->member) = number;
-  return {};
-}
-
 // "sqlite:data/broker.db?max_messages=10"; "sqlite:///var/lib/x.db" too.
 result<sqlite_broker_options> read_url(sqlite_broker_options options, std::string_view url) {
   url.remove_prefix(url.find(':') + 1);
   if (url.starts_with("//")) url.remove_prefix(2);
   const auto question = url.find('?');
   options.path = url.substr(0, question);
-  auto query = question == url.npos ? std::string_view{} : url.substr(question + 1);
-  while (!query.empty()) {
-    const auto pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    const auto equals = pair.find('=');
-    WEFT_TRY_VOID(read_parameter(options, pair.substr(0, equals),
-                                 equals == pair.npos ? std::string_view{} : pair.substr(equals + 1)));
-  }
+  const url_limit known[] = {
+      {"max_messages", &options.max_messages},           {"max_bytes", &options.max_bytes},
+      {"max_dead_letters", &options.max_dead_letters},   {"max_groups", &options.max_groups},
+      {"max_message_bytes", &options.max_message_bytes}, {"max_remembered_ids", &options.max_remembered_ids},
+      {"commit_messages", &options.commit_messages},     {"commit_bytes", &options.commit_bytes}};
+  WEFT_TRY_VOID(read_limits("sqlite", question == url.npos ? std::string_view{} : url.substr(question + 1), known));
   WEFT_TRY_VOID(options.validate());
   return options;
 }
@@ -79,6 +47,7 @@ class sqlite_openers : public std::enable_shared_from_this<sqlite_openers> {
         if (!mine) f.waiting.push_back(waits);
       }
       if (mine) break;
+      const waiting_place place{*self, name, waits};
       WEFT_CO_TRY_VOID(co_await waits->wake.wait(ctx));
     }
     opening o{*self, name, l};
@@ -90,6 +59,16 @@ class sqlite_openers : public std::enable_shared_from_this<sqlite_openers> {
     std::weak_ptr<sqlite_hub::state> hub;
     bool opening = false, was_open = false;
     std::vector<hub_sleeper_ptr> waiting;
+  };
+  // Left however the wait ends.
+  struct waiting_place {
+    sqlite_openers& openers;
+    const std::string& name;
+    const hub_sleeper_ptr& who;
+    ~waiting_place() {
+      const resilience::spin_lock::guard locked{openers.lock_};
+      std::erase(openers.files_[name].waiting, who);
+    }
   };
   // Ends however the attempt does.
   struct opening {

@@ -70,7 +70,7 @@ result<stored_message> read_message(const storage::row& r) {
   const auto* bytes = r[4].get_if<blob>();
   if (bytes == nullptr) return fail(errc::data_loss, "a message that is no blob");
   WEFT_TRY(auto what, unpack(bytes->bytes));
-  m.what = std::make_shared<const message>(std::move(what));
+  m.what = share(std::move(what));
   return m;
 }
 
@@ -102,7 +102,7 @@ result<stored_letter> read_letter(const storage::row& r) {
   d.failures = parse_failures(failures);
   WEFT_TRY(const auto bytes, r.get<blob>(8));
   WEFT_TRY(auto what, unpack(bytes.bytes));
-  d.what = std::make_shared<const message>(std::move(what));
+  d.what = share(std::move(what));
   return l;
 }
 

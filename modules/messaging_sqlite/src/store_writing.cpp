@@ -18,6 +18,20 @@ value time(const std::optional<wall_time>& at) {
   return std::int64_t{at->time_since_epoch().count()};
 }
 
+// Rows of messages go several to a statement, and so share what a statement costs besides them.
+constexpr std::size_t rows_at_once = 32, columns_of_messages = 5;
+
+std::string insert_statement(std::size_t rows) {
+  std::string sql = "INSERT INTO messages VALUES ";
+  for (std::size_t row = 0, number = 0; row < rows; ++row) {
+    sql += row == 0 ? "(" : ", (";
+    for (std::size_t column = 0; column < columns_of_messages; ++column)
+      sql += (column == 0 ? "$" : ", $") + std::to_string(++number);
+    sql += ')';
+  }
+  return sql;
+}
+
 class commit_writer {
  public:
   commit_writer(sqlite_session& s, const std::unordered_set<std::uint64_t>& noted, clock_offset offset)
@@ -29,7 +43,7 @@ class commit_writer {
       if (const auto* e = std::get_if<erase_message>(&c)) erased_.push_back(e->record);
     std::ranges::sort(erased_);
     for (const auto& c : w.changes) WEFT_TRY_VOID(std::visit([&](const auto& each) { return write(each); }, c));
-    for (const auto* p : w.published) WEFT_TRY_VOID(insert(p->record, takers_of(*p), p->due, p->expires, *p->what));
+    WEFT_TRY_VOID(insert_all(w.published));
     for (const auto& each : w.ids)
       WEFT_TRY_VOID(run("INSERT INTO published_ids VALUES ($1, $2, $3)",
                         {number(each.row), each.id, std::int64_t{each.at.time_since_epoch().count()}}));
@@ -40,9 +54,9 @@ class commit_writer {
   [[nodiscard]] const std::vector<std::uint64_t>& now_noted() const noexcept { return now_noted_; }
 
  private:
-  static std::string takers_of(const published_message& p) {
+  static std::string takers_of(const std::vector<hub_group_ptr>& takers) {
     std::vector<std::uint64_t> list;
-    for (const auto& g : *p.takers)
+    for (const auto& g : takers)
       if (g->journal) list.push_back(g->id);
     return pack(list);
   }
@@ -56,10 +70,31 @@ class commit_writer {
     WEFT_TRY_VOID(session_.run(sql, values));
     return {};
   }
-  result<> insert(std::uint64_t record, std::string takers, const std::optional<wall_time>& due,
-                  const std::optional<wall_time>& expires, const message& m) {
-    return run("INSERT INTO messages VALUES ($1, $2, $3, $4, $5)",
-               {number(record), blob{std::move(takers)}, time(due), time(expires), blob{pack(m)}});
+  result<> insert_all(std::span<const published_message* const> all) {
+    static const std::string several = insert_statement(rows_at_once), one = insert_statement(1);
+    storage::parameters row;
+    row.reserve(rows_at_once * columns_of_messages);
+    group_hub::takers takers;  // of the topic before, mostly the same
+    std::string packed;
+    while (!all.empty()) {
+      const auto rows = all.size() >= rows_at_once ? rows_at_once : 1;
+      row.clear();
+      for (const auto* p : all.first(rows)) {
+        if (p->takers != takers) packed = takers_of(*(takers = p->takers));
+        add_row(row, p->record, packed, p->due, p->expires, *p->what);
+      }
+      WEFT_TRY_VOID(run(rows == 1 ? one : several, row));
+      all = all.subspan(rows);
+    }
+    return {};
+  }
+  static void add_row(storage::parameters& to, std::uint64_t record, std::string takers,
+                      const std::optional<wall_time>& due, const std::optional<wall_time>& expires, const message& m) {
+    to.push_back(number(record));
+    to.emplace_back(blob{std::move(takers)});
+    to.push_back(time(due));
+    to.push_back(time(expires));
+    to.emplace_back(blob{pack(m)});
   }
 
   result<> write(const erase_message&) { return {}; }
@@ -84,7 +119,9 @@ class commit_writer {
                {number(c->record), number(c->taker), std::int64_t{c->attempt}, time(to_wall(c->due)), c->failures});
   }
   result<> write(const std::unique_ptr<replay_message>& c) {
-    return insert(c->record, pack(std::vector{c->taker}), {}, to_wall(c->expires), *c->what);
+    storage::parameters row;
+    add_row(row, c->record, pack(std::vector{c->taker}), {}, to_wall(c->expires), *c->what);
+    return run("INSERT INTO messages VALUES ($1, $2, $3, $4, $5)", row);
   }
   result<> write(const std::unique_ptr<bury_message>& c) {
     const auto& d = c->letter;

@@ -98,16 +98,16 @@ task<void> dead_letters(setting& s) {
                       settlement::dead_letter("bad", error{errc::not_found, "user 7"}, dead_letter_scope::key)))
       .value();
   co_await s.kill();  // at once: what settle() has confirmed is kept
-  auto letters = (co_await s.bus->dead_letters(s.patience(), {.group = "g"})).value();
+  auto letters = (co_await s.bus->admin()->dead_letters(s.patience(), {.group = "g"})).value();
   EXPECT_EQ(letters.size(), 2u);
   EXPECT_EQ(letters[0].what->id, "a1");
   EXPECT_EQ(letters[0].reason, "bad");
   EXPECT_EQ(letters[0].failures.at(0).what, "user 7");
   (co_await s.publish("a3", "a")).value();
   EXPECT_EQ((co_await s.receive(*c)).what->id, "b1") << "the key is still held up";
-  EXPECT_EQ((co_await s.bus->replay(s.patience(), "g", {letters[0].number})).value(), 3u);
+  EXPECT_EQ((co_await s.bus->admin()->replay(s.patience(), "g", {letters[0].number})).value(), 3u);
   co_await s.kill();
-  EXPECT_TRUE((co_await s.bus->dead_letters(s.patience(), {.group = "g"})).value().empty());
+  EXPECT_TRUE((co_await s.bus->admin()->dead_letters(s.patience(), {.group = "g"})).value().empty());
   for (const auto* id : {"b1", "a1", "a2", "a3"}) {
     const auto again = co_await s.receive(*c);
     EXPECT_EQ(again.what->id, id);
@@ -116,7 +116,7 @@ task<void> dead_letters(setting& s) {
   // A number is not used twice, so that who reads on from the last one misses nothing.
   (co_await s.publish("c1")).value();
   (co_await c->settle(s.patience(), (co_await s.receive(*c)).tag, settlement::dead_letter("bad"))).value();
-  letters = (co_await s.bus->dead_letters(s.patience(), {.group = "g", .after = 3})).value();
+  letters = (co_await s.bus->admin()->dead_letters(s.patience(), {.group = "g", .after = 3})).value();
   EXPECT_EQ(letters.size(), 1u);
 }
 TEST_F(SqliteBrokerDurability, KeepsDeadLetters) { run(dead_letters(s)); }
@@ -136,9 +136,9 @@ task<void> groups(setting& s) {
   EXPECT_EQ((co_await s.receive(*billing)).what->id, "1") << "and for no other";
   EXPECT_FALSE(watching->try_next().has_value());
   billing.reset();
-  (co_await s.bus->remove_group(s.patience(), "billing")).value();
+  (co_await s.bus->admin()->remove_group(s.patience(), "billing")).value();
   co_await s.kill();
-  const auto depths = (co_await s.bus->depths(s.patience())).value();
+  const auto depths = (co_await s.bus->admin()->depths(s.patience())).value();
   EXPECT_TRUE(std::ranges::none_of(depths, [](const group_depth& d) { return d.group == "billing"; }));
   EXPECT_EQ((co_await s.receive(*mail)).what->id, "2");
 }
@@ -160,7 +160,7 @@ task<void> whole_calls(setting& s) {
   const auto refused = co_await s.bus->publish(s.patience(), batch);
   EXPECT_EQ(refused[0].error().code(), errc::aborted);
   EXPECT_EQ(refused[1].error().code(), errc::not_found);
-  EXPECT_EQ((co_await s.bus->depths(s.patience())).value().at(0).ready, 3u);
+  EXPECT_EQ((co_await s.bus->admin()->depths(s.patience())).value().at(0).ready, 3u);
 }
 TEST_F(SqliteBrokerDurability, TakesACallAsAWhole) { run(whole_calls(s)); }
 

@@ -63,6 +63,30 @@ task<void> tells_of_no_taker(broker_trial& t) {
   t.equal((co_await t.receive_ids(*c, 1)).size(), 1, "messages");
 }
 
+// Of several groups and topics, one after another and beside each other; and what was refused may be sent again.
+task<void> takes_all_or_none(broker_trial& t) {
+  const auto bus = co_await t.open();
+  const auto a = co_await t.subscribe(*bus, {.group = t.name("a"), .patterns = {t.name("x")}});
+  const auto b = co_await t.subscribe(*bus, {.group = t.name("b"), .patterns = {t.name("*")}});
+  const auto batch = [&](std::string_view last_topic) {
+    std::vector<outgoing> all;
+    for (const auto& [id, topic] : {std::pair{"1", "x"}, {"2", "y"}})
+      all.push_back({.what = numbered(id, t.name(topic))});
+    all.push_back({.what = numbered("3", t.name(last_topic)), .if_unroutable = unroutable::refuse});
+    return all;
+  };
+  const auto refused = co_await bus->publish(t.within_patience(), batch("nobody.takes.this"));
+  t.equal(refused.size(), 3, "results");
+  t.check(!refused[2] && refused[2].error().code() == errc::not_found, "the one that nobody takes is refused");
+  for (const auto at : {0, 1})
+    t.check(!refused[at] && refused[at].error().code() == errc::aborted, "and the others with it: errc::aborted");
+  co_await t.expect_quiet(*a, "none of them is delivered");
+  co_await t.expect_quiet(*b, "none of them is delivered");
+  for (const auto& each : co_await bus->publish(t.within_patience(), batch("y"))) t.ok(each, "all of them");
+  t.check(co_await t.receive_ids(*a, 1) == ids{"1"}, "each group has its part");
+  t.check(co_await t.receive_ids(*b, 3) == ids{"1", "2", "3"}, "each group has its part");
+}
+
 task<void> drops_duplicates(broker_trial& t) {
   const auto bus = co_await t.open();
   const auto c = co_await t.subscribe(*bus, {.group = t.name("g"), .patterns = {t.name("x")}});
@@ -96,6 +120,11 @@ constexpr broker_case cases[] = {
      {feature::deduplication},
      broker_fault::none,
      drops_duplicates},
+    {"TakesAllOrNone",
+     "messages of one call are taken together, or none of them is",
+     {feature::transactions, feature::mandatory, feature::topic_patterns},
+     broker_fault::none,
+     takes_all_or_none},
     {"RefusesWrongSubscriptions",
      "a wrong subscription is refused",
      {},

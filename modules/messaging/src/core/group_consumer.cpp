@@ -138,12 +138,18 @@ result<> hub_consumer::settle_now(delivery_tag tag, settlement& how) {
   return {};
 }
 
-// A message that comes again does no harm, so only a dead letter waits until it is safe.
+std::optional<result<>> hub_consumer::try_settle(delivery_tag tag, settlement& how) {
+  if (waits(how)) return std::nullopt;
+  auto settled = settle_now(tag, how);
+  if (settled) tell_record();
+  return settled;
+}
+
 task<result<>> hub_consumer::settle(context ctx, delivery_tag tag, settlement how) {
+  const bool until_safe = waits(how);
   WEFT_CO_TRY_VOID(settle_now(tag, how));
   tell_record();
-  if (hub_.record != nullptr && group_->journal && how.what == settlement::kind::dead_letter)
-    co_return co_await hub_.record->settled(loop_, std::move(ctx));
+  if (until_safe) co_return co_await hub_.record->settled(loop_, std::move(ctx));
   co_return result<>{};
 }
 

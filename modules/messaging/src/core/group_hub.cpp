@@ -14,6 +14,21 @@ std::unexpected<error> no_such_group(const std::string& group) {
 
 }  // namespace
 
+result<hub_subscription> hub_subscription::read(subscription what, loop& l) {
+  WEFT_TRY_VOID(what.validate());
+  hub_subscription s;
+  for (const auto& text : what.patterns) {
+    WEFT_TRY(auto p, topic_pattern::parse(text));
+    s.patterns.push_back(std::move(p));
+  }
+  if (what.group.empty()) {
+    what.group = "ephemeral." + l.random().make_uuid_v4().to_string();
+    what.lives = lifetime::ephemeral;
+  }
+  s.what = std::move(what);
+  return s;
+}
+
 hub_group* group_hub::find(std::string_view name) {
   const auto at = groups.find(name);
   return at == groups.end() ? nullptr : at->second.get();
@@ -37,16 +52,18 @@ hub_group_ptr group_hub::add_group(std::string name, lifetime lives, ordering or
   return groups[group->name] = group;
 }
 
-result<hub_group_ptr> group_hub::join(const std::string& name, const subscription& s,
-                                      std::vector<topic_pattern> patterns) {
+result<hub_group_ptr> group_hub::join(hub_subscription s) {
+  const auto& name = s.what.group;
+  const auto lives = s.what.lives;
+  const auto order = s.what.order;
   const auto at = groups.find(name);
   if (at == groups.end() && groups.size() >= limits.max_groups)
     return fail(errc::resource_exhausted, "there are " + std::to_string(groups.size()) + " groups already");
-  if (at != groups.end() && (at->second->lives != s.lives || at->second->order != s.order))
+  if (at != groups.end() && (at->second->lives != lives || at->second->order != order))
     return fail(errc::failed_precondition, "group '" + name + "' exists with another lifetime or order");
-  auto group = at != groups.end() ? at->second : add_group(name, s.lives, s.order);
+  auto group = at != groups.end() ? at->second : add_group(name, lives, order);
   const auto before = group->patterns.size();
-  for (auto& p : patterns)
+  for (auto& p : s.patterns)
     if (std::ranges::find(group->patterns, p) == group->patterns.end()) group->patterns.push_back(std::move(p));
   if (record != nullptr && group->journal && group->patterns.size() != before) record->patterns_changed(*group);
   routes.clear();
@@ -71,6 +88,7 @@ void group_hub::lose_everything_in_flight() {
 }
 
 void group_hub::wake(const hub_sleeper_ptr& who, const loop* from) {
+  if (!who) return;
   if (&who->home == from) return who->wake.set();
   who->home.post([late = std::weak_ptr{who}] {
     if (const auto s = late.lock()) s->wake.set();

@@ -355,30 +355,33 @@ result<std::size_t> group_queue::purge(std::vector<std::uint64_t> numbers) {
 }
 
 std::size_t group_queue::clear() {
-  std::size_t count = 0;
-  const auto drop = [&](queue_entry& e) {
-    if (auto* lane = e.lane; lane != nullptr && lane->head == &e) {
-      while (!lane->behind.empty()) {
-        auto& next = *lane->behind.front();
-        lane->behind.remove(next);
-        finish(next);
-        ++count;
-      }
-      lane->head = nullptr;
-      forget_if_unused(*lane);
-    }
-    finish(e);
-    ++count;
-  };
+  const auto before = messages_;
   for (auto& list : ready_)
     while (!list.empty()) {
       auto& e = *list.front();
       unready(e);
       drop(e);
     }
-  for (const auto& [when, e] : delayed_) drop(*e);
-  delayed_.clear();
-  return count;
+  for (const auto& [when, e] : std::exchange(delayed_, {})) drop(*e);
+  for (auto& [key, lane] : lanes_) drop_behind(*lane);  // of those whose first is in flight
+  return before - messages_;
+}
+
+void group_queue::drop(queue_entry& e) {
+  if (auto* lane = e.lane; lane != nullptr && lane->head == &e) {
+    drop_behind(*lane);
+    lane->head = nullptr;
+    forget_if_unused(*lane);
+  }
+  finish(e);
+}
+
+void group_queue::drop_behind(queue_lane& lane) {
+  while (!lane.behind.empty()) {
+    auto& next = *lane.behind.front();
+    lane.behind.remove(next);
+    finish(next);
+  }
 }
 
 group_depth group_queue::depth() const {

@@ -34,6 +34,9 @@ struct outgoing {
   message what;
   duration delay{};  // delivered no earlier; feature delay
   unroutable if_unroutable = unroutable::drop;
+
+  // As of its message; errc::invalid_argument for a negative delay.
+  [[nodiscard]] result<> validate(const message_limits& limits = {}) const;
 };
 
 enum class ordering : std::uint8_t { none, per_key };
@@ -81,6 +84,8 @@ class consumer {
   [[nodiscard]] virtual std::optional<raw_delivery> try_next() = 0;
   // Any number at a time, in any order. errc::aborted: the delivery was lost, and comes again.
   virtual task<result<>> settle(context ctx, delivery_tag tag, settlement how) = 0;
+  // The same for what needs no waiting, and nullopt for what does: then it is still to be settled, and `how` as it was.
+  [[nodiscard]] virtual std::optional<result<>> try_settle(delivery_tag tag, settlement& how);
   // Fetches no more: next() gives nullopt. What was handed out can still be settled.
   virtual task<result<>> stop(context ctx) = 0;
 

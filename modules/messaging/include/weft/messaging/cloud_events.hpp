@@ -10,9 +10,10 @@
 //   eventType -> type, eventId -> id, aggregateId -> subject, aggregateid and partitionkey, aggregateType ->
 //   aggregatetype, eventData -> data, timestamp -> time, the whole part of version -> schemaversion, source,
 //   correlationId -> correlationid; other plain metadata -> an extension of the name in lower case, if it fits one.
-#include <weft/messaging/event.hpp>
+#include <weft/messaging/event_view.hpp>
 #include <weft/messaging/message.hpp>
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,9 @@ inline constexpr std::string_view header_prefix = "ce-";
 [[nodiscard]] result<message> to_message(event e, std::string topic, event_mode mode);
 // errc::invalid_argument says what is wrong and where: "$.time: ...", "header ce-id: ...".
 [[nodiscard]] result<event> to_event(const message& m);
+// The same without a copy, where the message has it in binary mode; else it is unpacked into `room`. Lives as long as
+// both.
+[[nodiscard]] result<event_view> view_event(const message& m, std::optional<event>& room);
 
 // The JSON format alone.
 [[nodiscard]] result<std::string> to_structured_json(const event& e);

@@ -42,7 +42,7 @@ struct event {
   headers extensions;             // by their names, values as text
 
   [[nodiscard]] std::string_view get(std::string_view name) const noexcept { return extensions.get(name); }
-  void set(std::string_view name, std::string value) { extensions.set(name, std::move(value)); }
+  void set(std::string_view name, std::string_view value) { extensions.set(name, value); }
   // The extension schemaversion, or 1.
   [[nodiscard]] std::uint32_t schema_version() const noexcept;
   [[nodiscard]] bool data_is_json() const noexcept;

@@ -2,7 +2,7 @@
 // What handlers and middleware see of a message: delivery<Event>, and the stages that it passes on its way.
 #include <weft/base/error.hpp>
 #include <weft/messaging/broker.hpp>
-#include <weft/messaging/event.hpp>
+#include <weft/messaging/event_view.hpp>
 #include <weft/runtime/context.hpp>
 #include <weft/runtime/task.hpp>
 
@@ -17,7 +17,7 @@ namespace weft::messaging {
 template <class Event>
 struct delivery {
   const Event& event;
-  const messaging::event& envelope;
+  const event_view& envelope;
   std::string_view message_id;
   std::uint32_t attempt;  // 1 at first
   const raw_delivery& raw;
@@ -35,7 +35,8 @@ struct incoming {
   const raw_delivery& raw;
   std::string_view group;
   std::uint32_t attempt = 1;                 // with those that the router itself made
-  std::optional<messaging::event> envelope;  // what was read of it; raw handlers: nothing
+  std::optional<event_view> envelope;        // what was read of it; raw handlers: nothing
+  std::optional<messaging::event> unpacked;  // where the envelope lies, if not in the message
   std::optional<error> unreadable;           // why there is no event in it: it goes to the dead letters at once
 };
 

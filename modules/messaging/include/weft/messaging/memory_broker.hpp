@@ -23,6 +23,7 @@
 namespace weft::messaging {
 
 class group_hub;
+class hub_admin;
 
 struct memory_options {
   // Of each group, with what is delayed and in flight.
@@ -31,7 +32,7 @@ struct memory_options {
   std::size_t max_dead_letters = 100'000;  // of each group; beyond, dead-lettering is refused and the message stays
   std::size_t max_groups = 10'000;
   std::size_t max_message_bytes = 16 * 1024 * 1024;
-  // How long publish() waits for room, if its context lasts as long.
+  // How long publish() waits for room, if its context lasts as long; all of a call's messages together.
   duration publish_wait = std::chrono::seconds{10};
 
   [[nodiscard]] result<> validate() const;
@@ -56,7 +57,7 @@ class memory_hub {
   std::unique_ptr<group_hub> groups_;
 };
 
-class memory_broker final : public broker, public broker_admin {
+class memory_broker final : public broker {
  public:
   memory_broker(loop& l, std::shared_ptr<memory_hub> hub);
   ~memory_broker() override;
@@ -64,22 +65,17 @@ class memory_broker final : public broker, public broker_admin {
   [[nodiscard]] const broker_features& features() const noexcept override;
   task<std::vector<result<>>> publish(context ctx, std::vector<outgoing> batch) override;
   task<result<std::unique_ptr<consumer>>> subscribe(context ctx, subscription what) override;
-  [[nodiscard]] broker_admin* admin() noexcept override { return this; }
+  [[nodiscard]] broker_admin* admin() noexcept override;
   task<void> close(context ctx) override;
 
-  task<result<std::vector<group_depth>>> depths(context ctx) override;
-  task<result<std::vector<dead_letter_entry>>> dead_letters(context ctx, dead_letter_query query) override;
-  task<result<std::size_t>> replay(context ctx, std::string group, std::vector<std::uint64_t> numbers) override;
-  task<result<std::size_t>> purge(context ctx, std::string group, std::vector<std::uint64_t> numbers) override;
-  task<result<std::size_t>> clear(context ctx, std::string group) override;
-  task<result<>> remove_group(context ctx, std::string group) override;
-
  private:
-  [[nodiscard]] task<result<>> publish_waiting(context ctx, outgoing& what);
+  [[nodiscard]] std::size_t publish_some(std::vector<outgoing>& batch, std::vector<result<>>& results);
+  [[nodiscard]] task<result<>> publish_waiting(context until, outgoing& what);
 
   loop& loop_;
   std::shared_ptr<memory_hub> hub_;
   broker_features features_;
+  std::unique_ptr<hub_admin> admin_;
 };
 
 // For broker_factory: URLs that name the same hub share it. Parameters: the fields of memory_options that are numbers.

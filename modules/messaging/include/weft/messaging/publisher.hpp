@@ -20,6 +20,7 @@
 #include <weft/observe/span.hpp>
 #include <weft/runtime/loop.hpp>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,7 +43,8 @@ struct publish_options {
   unroutable if_unroutable = unroutable::drop;
   std::uint8_t priority = default_priority;
   duration time_to_live{};
-  const event* cause = nullptr;  // the event being handled: its id becomes causationid, its correlation goes on
+  // The event being handled: its id becomes causationid, its correlation goes on.
+  const event_view* cause = nullptr;
   std::string_view aggregate_type;
   headers extensions;  // further ones
 };
@@ -54,6 +56,8 @@ class publisher {
   // Both outlive the publisher. Throws std::invalid_argument for a source that is no URI reference, and for needs that
   // the broker does not have, by name.
   publisher(loop& l, broker& to, publisher_options options = {});
+  ~publisher();
+  publisher(publisher&&) noexcept;
 
   template <class Event>
   task<result<>> publish(const context& ctx, const topic<Event>& to, const Event& what, std::string_view key = {},
@@ -87,6 +91,7 @@ class publisher {
   loop& loop_;
   broker& broker_;
   publisher_options options_;
+  std::unique_ptr<class event_stamp> stamp_;
   observe::counter_family published_;
 };
 

@@ -135,7 +135,7 @@ class router {
     co_return co_await call(ctx, d);
   }
   static result<std::string_view> data_as_of(const upcasters* upcast, const std::string& type, std::uint32_t version,
-                                             const event& envelope, std::string& room);
+                                             const event_view& envelope, std::string& room);
 
   loop& loop_;
   broker& broker_;

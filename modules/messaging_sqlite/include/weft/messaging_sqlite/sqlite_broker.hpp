@@ -36,6 +36,8 @@ class registry;
 
 namespace weft::messaging {
 
+class hub_admin;
+
 struct sqlite_broker_options {
   std::string path;
   blocking_disk* disk =
@@ -93,7 +95,7 @@ class sqlite_hub {
 // errc::data_loss: it is damaged, or no database; errc::invalid_argument names the option.
 task<result<std::shared_ptr<sqlite_hub>>> open_sqlite_hub(loop& l, sqlite_broker_options options);
 
-class sqlite_broker final : public broker, public broker_admin {
+class sqlite_broker final : public broker {
  public:
   sqlite_broker(loop& l, std::shared_ptr<sqlite_hub> hub);
   ~sqlite_broker() override;
@@ -101,21 +103,16 @@ class sqlite_broker final : public broker, public broker_admin {
   [[nodiscard]] const broker_features& features() const noexcept override;
   task<std::vector<result<>>> publish(context ctx, std::vector<outgoing> batch) override;
   task<result<std::unique_ptr<consumer>>> subscribe(context ctx, subscription what) override;
-  [[nodiscard]] broker_admin* admin() noexcept override { return this; }
+  // Returns when what was done is in the file.
+  [[nodiscard]] broker_admin* admin() noexcept override;
   // Writes what is still to be written. The file itself is closed with the last broker and consumer.
   task<void> close(context ctx) override;
-
-  task<result<std::vector<group_depth>>> depths(context ctx) override;
-  task<result<std::vector<dead_letter_entry>>> dead_letters(context ctx, dead_letter_query query) override;
-  task<result<std::size_t>> replay(context ctx, std::string group, std::vector<std::uint64_t> numbers) override;
-  task<result<std::size_t>> purge(context ctx, std::string group, std::vector<std::uint64_t> numbers) override;
-  task<result<std::size_t>> clear(context ctx, std::string group) override;
-  task<result<>> remove_group(context ctx, std::string group) override;
 
  private:
   loop& loop_;
   std::shared_ptr<sqlite_hub> hub_;
   broker_features features_;
+  std::unique_ptr<hub_admin> admin_;
 };
 
 // For broker_factory: URLs that name the same file share it. Parameters: the fields of sqlite_broker_options that are

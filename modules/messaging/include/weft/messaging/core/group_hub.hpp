@@ -43,7 +43,15 @@ struct hub_group {
 };
 using hub_group_ptr = std::shared_ptr<hub_group>;
 
-// Called under the hub's lock, but for the last two.
+// What a consumer asks for, once it is known to be right: its patterns, and a name if its group had none.
+struct hub_subscription {
+  subscription what;
+  std::vector<topic_pattern> patterns;
+
+  [[nodiscard]] static result<hub_subscription> read(subscription what, loop& l);
+};
+
+// Called under the hub's lock, but for the last three.
 class hub_record {
  public:
   virtual ~hub_record() = default;
@@ -55,6 +63,9 @@ class hub_record {
   virtual void told(loop& from) = 0;
   // Returns when what has been told so far is safe.
   virtual task<result<>> settled(loop& from, context ctx) = 0;
+  // What broker_admin says; returns when it is safe.
+  virtual task<result<std::size_t>> replay(loop& from, context ctx, std::string group,
+                                           std::vector<std::uint64_t> numbers) = 0;
 };
 
 class group_hub {
@@ -67,13 +78,13 @@ class group_hub {
 
   // All under the lock.
   [[nodiscard]] takers takers_of(const std::string& topic);
-  result<hub_group_ptr> join(const std::string& name, const subscription& s, std::vector<topic_pattern> patterns);
+  result<hub_group_ptr> join(hub_subscription s);
   // A group with a queue, not in the table so far.
   hub_group_ptr add_group(std::string name, lifetime lives, ordering order);
   void leave(hub_group& group);
   void lose_everything_in_flight();
   [[nodiscard]] hub_group* find(std::string_view name);
-  // `from` is the caller's loop; null: none.
+  // `from` is the caller's loop; null: none. `who` may be nobody.
   static void wake(const hub_sleeper_ptr& who, const loop* from);
   static void wake_one(std::vector<hub_sleeper_ptr>& waiting, const loop* from);
   static void wake_consumer(hub_group& g, const loop& from) {
@@ -130,6 +141,7 @@ class hub_consumer final : public consumer {
   task<result<std::optional<raw_delivery>>> next(context ctx) override;
   [[nodiscard]] std::optional<raw_delivery> try_next() override;
   task<result<>> settle(context ctx, delivery_tag tag, settlement how) override;
+  [[nodiscard]] std::optional<result<>> try_settle(delivery_tag tag, settlement& how) override;
   task<result<>> stop(context ctx) override;
 
   // Under the lock, from any loop: what is in flight is delivered again.
@@ -139,6 +151,10 @@ class hub_consumer final : public consumer {
   friend class hub_waiting_place;
   [[nodiscard]] std::optional<raw_delivery> take();
   result<> settle_now(delivery_tag tag, settlement& how);
+  // A message that comes again does no harm, so only a dead letter waits until it is safe.
+  [[nodiscard]] bool waits(const settlement& how) const noexcept {
+    return how.what == settlement::kind::dead_letter && hub_.record != nullptr && group_->journal;
+  }
   result<> apply(queue_entry& e, settlement& how);
   void tell_record() {
     if (hub_.record != nullptr) hub_.record->told(loop_);

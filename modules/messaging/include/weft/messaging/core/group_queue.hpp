@@ -152,6 +152,8 @@ class group_queue {
   [[nodiscard]] queue_entry& allocate(message_ptr what, std::size_t bytes);
   void release(queue_entry& e);
   void finish(queue_entry& e);
+  void drop(queue_entry& e);
+  void drop_behind(queue_lane& lane);
   void arrive(queue_entry& e, wall_time wall);
   [[nodiscard]] queue_lane& lane_of(const std::string& key);
   void delay(queue_entry& e, steady_time until);
