@@ -18,6 +18,8 @@ struct given {
   listing list;
   showing show;
   selection select;
+  group_clearing clear;
+  group_removing remove;
   tailing tail;
   publishing publish;
   schema_checking check;
@@ -86,10 +88,20 @@ void add_dead_letters(CLI::App& app, given& g) {
 }
 
 void add_groups(CLI::App& app, given& g) {
-  broker_options(
-      *verb(app, "groups", "list groups of consumers, and how many messages wait in each",
-            "  weft groups --broker amqp://localhost\n  weft groups --json | jq '.[] | select(.dead > 0)'\n"),
-      g);
+  auto* groups = verb(app, "groups", "list groups of consumers, and how many messages wait in each",
+                      "  weft groups --broker amqp://localhost\n"
+                      "  weft groups --json | jq '.[] | select(.dead > 0)'\n");
+  groups->require_subcommand(0, 1);
+  broker_options(*groups, g);
+  auto* clear = verb(*groups, "clear", "drop the messages that wait in a group; it does not ask",
+                     "  weft groups clear billing            # dead letters stay: weft dlq purge\n");
+  clear->add_option("group", g.clear.group, "the group of consumers")->required()->type_name("GROUP");
+  broker_options(*clear, g);
+  auto* remove = verb(*groups, "remove", "remove a group that nobody consumes from any more",
+                      "  weft groups remove billing\n  weft groups remove billing --force\n");
+  remove->add_option("group", g.remove.group, "the group of consumers")->required()->type_name("GROUP");
+  remove->add_flag("--force", g.remove.force, "also with messages and dead letters in it, which are deleted");
+  broker_options(*remove, g);
 }
 
 void add_tail(CLI::App& app, given& g) {
@@ -200,6 +212,8 @@ std::pair<std::string, const CLI::App*> chosen(const CLI::App& app) {
 
 command command_of(const std::string& name, given& g) {
   if (name == "groups") return groups_listing{};
+  if (name == "groups clear") return std::move(g.clear);
+  if (name == "groups remove") return std::move(g.remove);
   if (name == "dlq list") return std::move(g.list);
   if (name == "dlq show") return std::move(g.show);
   if (name == "dlq replay") return replaying{std::move(g.select)};

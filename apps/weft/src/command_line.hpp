@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dead_letters.hpp"
+#include "groups.hpp"
 #include "publish.hpp"
 #include "schema_commands.hpp"
 #include "tail.hpp"
@@ -18,7 +19,6 @@
 
 namespace weft::cli {
 
-struct groups_listing {};
 struct replaying {
   selection which;
 };
@@ -27,8 +27,8 @@ struct purging {
 };
 
 // A command and what it was given.
-using command = std::variant<groups_listing, listing, showing, replaying, purging, tailing, publishing, schema_checking,
-                             schema_adding, schema_showing, schema_comparing>;
+using command = std::variant<groups_listing, group_clearing, group_removing, listing, showing, replaying, purging,
+                             tailing, publishing, schema_checking, schema_adding, schema_showing, schema_comparing>;
 
 struct invocation {
   command what;

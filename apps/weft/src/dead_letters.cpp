@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
+#include "admin.hpp"
 #include "dead_letter_view.hpp"
-#include "table.hpp"
 
 namespace weft::cli {
 
@@ -14,11 +14,6 @@ namespace {
 
 using messaging::broker_admin;
 using messaging::dead_letter_entry;
-
-result<broker_admin*> admin_of(messaging::broker& b) {
-  if (auto* admin = b.admin()) return admin;
-  return fail(errc::unimplemented, "the broker " + b.features().broker + " does not let anybody look into it");
-}
 
 struct found {
   std::vector<dead_letter_entry> list;
@@ -84,66 +79,7 @@ task<result<>> settle_dead_letters(messaging::broker& from, context ctx, selecti
   co_return result<>{};
 }
 
-void write(json::writer& w, const messaging::group_depth& d) {
-  const auto number = [&](std::string_view name, std::uint64_t value) {
-    w.member(name);
-    w.unsigned_number(value);
-  };
-  w.begin_object();
-  w.member("group");
-  w.string(d.group);
-  number("ready", d.ready);
-  number("in_flight", d.in_flight);
-  number("delayed", d.delayed);
-  number("dead", d.dead);
-  number("bytes", d.bytes);
-  number("consumers", d.consumers);
-  w.member("patterns");
-  w.begin_array();
-  for (const auto& p : d.patterns) {
-    w.element();
-    w.string(p);
-  }
-  w.end_array();
-  w.end_object();
-}
-
 }  // namespace
-
-task<result<>> list_groups(messaging::broker& from, context ctx, terminal to) {
-  WEFT_CO_TRY(auto* admin, admin_of(from));
-  WEFT_CO_TRY(const auto depths, co_await admin->depths(std::move(ctx)));
-  if (to.how == format::json) {
-    json::writer w;
-    w.begin_array();
-    for (const auto& d : depths) {
-      w.element();
-      write(w, d);
-    }
-    w.end_array();
-    to.out << std::move(w).take() << '\n';
-    co_return result<>{};
-  }
-  table t{{"GROUP"},
-          {"READY", column::right},
-          {"IN FLIGHT", column::right},
-          {"DELAYED", column::right},
-          {"DEAD", column::right},
-          {"BYTES", column::right},
-          {"CONSUMERS", column::right},
-          {"PATTERNS"}};
-  for (const auto& d : depths) {
-    std::string patterns;
-    for (const auto& p : d.patterns) patterns += (patterns.empty() ? "" : " ") + p;
-    t.add({one_line(d.group, 60), std::to_string(d.ready), std::to_string(d.in_flight), std::to_string(d.delayed),
-           std::to_string(d.dead), std::to_string(d.bytes), std::to_string(d.consumers), one_line(patterns, 80)});
-  }
-  if (t.empty())
-    to.notes << "no groups\n";
-  else
-    t.print(to.out);
-  co_return result<>{};
-}
 
 task<result<>> list_dead_letters(messaging::broker& from, context ctx, listing what, terminal to) {
   WEFT_CO_TRY(auto* admin, admin_of(from));

@@ -1,5 +1,5 @@
 #pragma once
-// weft dlq and weft groups: what failed for good, and what waits where.
+// weft dlq: what failed for good.
 //
 //     co_await list_dead_letters(broker, ctx, {.group = "billing"}, to);
 //     co_await replay_dead_letters(broker, ctx, {.group = "billing", .numbers = {3, 4}}, to);
@@ -34,7 +34,6 @@ struct selection {
   bool all = false;  // instead of numbers
 };
 
-[[nodiscard]] task<result<>> list_groups(messaging::broker& from, context ctx, terminal to);
 [[nodiscard]] task<result<>> list_dead_letters(messaging::broker& from, context ctx, listing what, terminal to);
 [[nodiscard]] task<result<>> show_dead_letter(messaging::broker& from, context ctx, showing what, terminal to);
 [[nodiscard]] task<result<>> replay_dead_letters(messaging::broker& from, context ctx, selection what, terminal to);

@@ -21,6 +21,8 @@ task<result<>> run_on(loop& l, messaging::broker& b, context ctx, invocation ask
   co_return co_await std::visit(
       overloaded{
           [&](groups_listing) { return list_groups(b, soon, to); },
+          [&](group_clearing& w) { return clear_group(b, soon, std::move(w), to); },
+          [&](group_removing& w) { return remove_group(b, soon, std::move(w), to); },
           [&](listing& w) { return list_dead_letters(b, soon, std::move(w), to); },
           [&](showing& w) { return show_dead_letter(b, soon, std::move(w), to); },
           [&](replaying& w) { return replay_dead_letters(b, soon, std::move(w.which), to); },

@@ -29,6 +29,8 @@ TEST(CommandLine, HelpsEverywhere) {
                                                        {"dlq", "replay"},
                                                        {"dlq", "purge"},
                                                        {"groups"},
+                                                       {"groups", "clear"},
+                                                       {"groups", "remove"},
                                                        {"tail"},
                                                        {"publish"},
                                                        {"schema"},

@@ -147,5 +147,48 @@ TEST(Groups, ShowWhatWaits) {
   });
 }
 
+TEST(Groups, AreClearedButForTheirDeadLetters) {
+  scenario([](loop& l) -> task<void> {
+    bench b{l};
+    co_await fail_some(b, 1);
+    for (int i = 0; i < 2; ++i) co_await b.run({"publish", "orders.placed", "{}"});
+    co_await b.run({"publish", "orders.placed", "{}", "--delay", "1h"});
+    EXPECT_EQ((co_await b.run({"groups", "clear", "billing"})).out, "cleared billing of 3 messages\n");
+    const auto left = (co_await b.run({"groups", "--json"})).parsed();
+    EXPECT_EQ(left.at(0).at("ready").as_int64(), 0);
+    EXPECT_EQ(left.at(0).at("delayed").as_int64(), 0);
+    EXPECT_EQ(left.at(0).at("dead").as_int64(), 1);
+    EXPECT_EQ((co_await b.run({"groups", "clear", "billing", "--json"})).out,
+              "{\"group\":\"billing\",\"cleared\":0}\n");
+    const auto none = co_await b.run({"groups", "clear", "shipping"});
+    EXPECT_EQ(none.status, exit_status::failed);
+    EXPECT_THAT(none.notes, HasSubstr("no group 'shipping'"));
+    EXPECT_THAT(none.notes, HasSubstr("`weft groups` lists the groups"));
+  });
+}
+
+TEST(Groups, AreRemovedWhenTheyAreEmptyOrByForce) {
+  scenario([](loop& l) -> task<void> {
+    bench b{l};
+    co_await fail_some(b, 1);
+    co_await b.run({"publish", "orders.placed", "{}"});
+    const auto full = co_await b.run({"groups", "remove", "billing"});
+    EXPECT_EQ(full.status, exit_status::failed);
+    EXPECT_THAT(full.notes, HasSubstr("group 'billing' has 1 message and 1 dead letter"));
+    EXPECT_THAT(full.notes, HasSubstr("--force"));
+    EXPECT_EQ((co_await b.run({"groups", "--json"})).parsed().at(0).at("ready").as_int64(), 1) << "nothing happened";
+    EXPECT_EQ((co_await b.run({"groups", "remove", "billing", "--force"})).out, "removed billing\n");
+    EXPECT_EQ((co_await b.run({"groups"})).notes, "no groups\n");
+    EXPECT_THAT((co_await b.run({"groups", "remove", "billing"})).notes, HasSubstr("no group 'billing'"));
+    {
+      const auto bus = co_await b.open();
+      const auto c = co_await b.consume(*bus, "billing", "orders.*");
+      EXPECT_THAT((co_await b.run({"groups", "remove", "billing"})).notes, HasSubstr("has 1 consumers"));
+    }
+    EXPECT_EQ((co_await b.run({"groups", "remove", "billing", "--json"})).out,
+              "{\"group\":\"billing\",\"removed\":1}\n");
+  });
+}
+
 }  // namespace
 }  // namespace weft::cli
