@@ -1,6 +1,8 @@
 // Durable messages through sqlite:, beside bare SQLite that writes rows of the same size, as many in each commit.
 //
 //     build/release/bench/messaging_sqlite [seconds of each round] [rounds]
+//     build/release/bench/messaging_sqlite open [messages]        how long it takes to open a file in which so many
+//     wait
 //
 // Files are made in the working directory; in /dev/shm, where a sync costs nothing, the figures tell the CPU alone.
 // Each round measures every line once, so that a disk which is slower for a while is slower for all. A message has a
@@ -13,41 +15,20 @@
 #include <weft/runtime/epoll_loop.hpp>
 #include <weft/runtime/task_group.hpp>
 
-#include <sqlite3.h>
-#include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <ctime>
-#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "durable.hpp"
+
 namespace {
 
 using namespace weft;
+using namespace weft::bench;
 using namespace weft::messaging;
 using clock_type = std::chrono::steady_clock;
-
-void require(bool ok, const std::string& what) {
-  if (ok) return;
-  std::fprintf(stderr, "%s\n", what.c_str());
-  std::exit(1);
-}
-
-struct folder {
-  folder() {
-    auto pattern = (std::filesystem::current_path() / "weft-bench-XXXXXX").string();
-    const char* made = ::mkdtemp(pattern.data());
-    require(made != nullptr, "cannot make a folder here");
-    path = made;
-  }
-  folder(const folder&) = delete;
-  folder& operator=(const folder&) = delete;
-  ~folder() { std::filesystem::remove_all(path); }
-  std::string path;
-};
 
 double cpu_seconds() {
   timespec t{};
@@ -77,42 +58,29 @@ class stopwatch {
 enum class deleting : std::uint8_t { no, yes };
 
 figures bare(const std::string& file, std::size_t batch, duration time, deleting with_deletes) {
-  sqlite3* db = nullptr;
-  sqlite3_stmt *insert = nullptr, *erase = nullptr;
-  require(sqlite3_open(file.c_str(), &db) == SQLITE_OK, "sqlite3_open");
-  const auto run = [db](const char* sql) {
-    require(sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK, sqlite3_errmsg(db));
-  };
-  run("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, s "
-      "BLOB)");
-  sqlite3_prepare_v2(db, "INSERT INTO t (s) VALUES (?)", -1, &insert, nullptr);
-  sqlite3_prepare_v2(db, "DELETE FROM t WHERE id = ?", -1, &erase, nullptr);
+  bare_database db{file, "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, s BLOB)"};
+  auto* insert = db.prepare("INSERT INTO t (s) VALUES (?)");
+  auto* erase = db.prepare("DELETE FROM t WHERE id = ?");
   const std::string payload(300, 'x');  // what a message with a body of 256 bytes comes to
   std::size_t count = 0;
   sqlite3_int64 oldest = 0;
   const stopwatch watch{time};
   while (!watch.over()) {
-    run("BEGIN IMMEDIATE");
+    db.run("BEGIN IMMEDIATE");
     for (std::size_t i = 0; i < batch; ++i) {
       sqlite3_bind_blob(insert, 1, payload.data(), static_cast<int>(payload.size()), SQLITE_STATIC);
-      require(sqlite3_step(insert) == SQLITE_DONE, sqlite3_errmsg(db));
-      sqlite3_reset(insert);
+      db.step(insert);
     }
-    const auto newest = sqlite3_last_insert_rowid(db);
+    const auto newest = db.last_row();
     if (oldest == 0) oldest = newest - static_cast<sqlite3_int64>(batch) + 1;
     while (with_deletes == deleting::yes && oldest <= newest - static_cast<sqlite3_int64>(batch)) {
       sqlite3_bind_int64(erase, 1, oldest++);
-      require(sqlite3_step(erase) == SQLITE_DONE, sqlite3_errmsg(db));
-      sqlite3_reset(erase);
+      db.step(erase);
     }
-    run("COMMIT");
+    db.run("COMMIT");
     count += batch;
   }
-  const auto measured = watch.result(count);
-  sqlite3_finalize(insert);
-  sqlite3_finalize(erase);
-  sqlite3_close(db);
-  return measured;
+  return watch.result(count);
 }
 
 std::vector<outgoing> batch_of(std::size_t size, std::size_t first) {
@@ -171,10 +139,10 @@ task<figures> through_broker(loop& l, std::string file, std::size_t callers, std
   both.spawn(publish_all(l, bus, callers, size, watch, p));
   if (c) both.spawn(handle(l, *c, p));
   co_await both.join();
-  if (c) static_cast<void>(co_await bus.clear({}, "g"));  // waits until what was settled is written
+  if (c) static_cast<void>(co_await bus.admin()->clear({}, "g"));  // waits until what was settled is written
   const auto measured = watch.result(p.published);
   c.reset();
-  static_cast<void>(co_await bus.clear({}, "g"));
+  static_cast<void>(co_await bus.admin()->clear({}, "g"));
   hub->reset();
   co_await bus.close({});
   co_return measured;
@@ -189,14 +157,47 @@ struct measured {
   std::vector<double> rates, cpu;
 };
 
-double median(std::vector<double> all) {
-  std::ranges::sort(all);
-  return all[all.size() / 2];
+task<void> fill(loop& l, std::string file, std::size_t messages) {
+  auto hub = co_await open_sqlite_hub(l, {.path = std::move(file)});
+  require(hub.has_value(), hub ? "" : hub.error().describe());
+  sqlite_broker bus{l, *std::move(hub)};
+  (co_await bus.subscribe({}, {.group = "g", .patterns = {"readings.v1"}})).value().reset();
+  for (std::size_t sent = 0; sent < messages; sent += 1000) {
+    auto batch = batch_of(1000, sent);
+    for (std::size_t i = 0; i < batch.size(); ++i) batch[i].what.key = "sensor-" + std::to_string(i);
+    for (const auto& each : co_await bus.publish({}, std::move(batch)))
+      require(each.has_value(), each ? "" : each.error().describe());
+  }
+  co_await bus.close({});
+}
+
+task<figures> open_file(loop& l, std::string file, std::size_t messages) {
+  const stopwatch watch{duration{}};
+  auto hub = co_await open_sqlite_hub(l, {.path = std::move(file)});
+  require(hub.has_value(), hub ? "" : hub.error().describe());
+  const auto measured = watch.result(messages);
+  sqlite_broker bus{l, *std::move(hub)};
+  co_await bus.close({});
+  co_return measured;
+}
+
+int measure_opening(std::size_t messages) {
+  const folder in;
+  const auto file = in.path + "/broker.db";
+  epoll_loop l;
+  l.run(fill(l, file, messages));
+  const auto opened = l.run(open_file(l, file, messages));
+  std::printf("opening with %zu messages: %.2f s, %.2f s of CPU\n", messages,
+              static_cast<double>(messages) / opened.rate,
+              opened.cpu_microseconds * static_cast<double>(messages) / 1e6);
+  return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view{argv[1]} == "open")
+    return measure_opening(argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 300'000);
   const duration time = std::chrono::milliseconds{static_cast<long>(1000 * (argc > 1 ? std::atof(argv[1]) : 0.5))};
   const int rounds = argc > 2 ? std::atoi(argv[2]) : 9;
   const folder in;

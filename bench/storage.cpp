@@ -12,72 +12,41 @@
 #include <weft/storage.hpp>
 
 #include <libpq-fe.h>
-#include <sqlite3.h>
-#include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "durable.hpp"
+
 namespace {
 
 using namespace weft;
+using namespace weft::bench;
 using clock_type = std::chrono::steady_clock;
 
 const std::string payload(250, 'x');
-
-void require(bool ok, const std::string& what) {
-  if (ok) return;
-  std::fprintf(stderr, "%s\n", what.c_str());
-  std::exit(1);
-}
-
-struct folder {
-  folder() {
-    auto pattern = (std::filesystem::current_path() / "weft-bench-XXXXXX").string();
-    const char* made = ::mkdtemp(pattern.data());
-    require(made != nullptr, "cannot make a folder here");
-    path = made;
-  }
-  folder(const folder&) = delete;
-  folder& operator=(const folder&) = delete;
-  ~folder() { std::filesystem::remove_all(path); }
-  std::string path;
-};
 
 // Writes for `time`; gives writes a second.
 using line = std::function<double(duration time)>;
 
 double bare_sqlite(const std::string& file, int batch, duration time) {
-  sqlite3* db = nullptr;
-  sqlite3_stmt* insert = nullptr;
-  require(sqlite3_open(file.c_str(), &db) == SQLITE_OK, "sqlite3_open");
-  const auto run = [db](const char* sql) {
-    require(sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK, sqlite3_errmsg(db));
-  };
-  run("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, s "
-      "TEXT)");
-  sqlite3_prepare_v2(db, "INSERT INTO t (s) VALUES (?)", -1, &insert, nullptr);
+  bare_database db{file, "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, s TEXT)"};
+  auto* insert = db.prepare("INSERT INTO t (s) VALUES (?)");
   long count = 0;
   const auto begun = clock_type::now();
   while (clock_type::now() - begun < time) {
-    run("BEGIN IMMEDIATE");
+    db.run("BEGIN IMMEDIATE");
     for (int i = 0; i < batch; ++i) {
       sqlite3_bind_text(insert, 1, payload.data(), static_cast<int>(payload.size()), SQLITE_STATIC);
-      require(sqlite3_step(insert) == SQLITE_DONE, sqlite3_errmsg(db));
-      sqlite3_reset(insert);
+      db.step(insert);
     }
-    run("COMMIT");
+    db.run("COMMIT");
     count += batch;
   }
   const std::chrono::duration<double> took = clock_type::now() - begun;
-  sqlite3_finalize(insert);
-  sqlite3_close(db);
   return static_cast<double>(count) / took.count();
 }
 
@@ -187,11 +156,6 @@ bool prepare_postgres() {
       .run((*opened)->batch(context{}, {{"DROP TABLE IF EXISTS weft_bench"},
                                         {"CREATE TABLE weft_bench (id bigserial PRIMARY KEY, s text)"}}))
       .has_value();
-}
-
-double median(std::vector<double> all) {
-  std::ranges::sort(all);
-  return all[all.size() / 2];
 }
 
 }  // namespace
