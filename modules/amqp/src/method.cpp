@@ -1,5 +1,7 @@
 #include <weft/amqp/method.hpp>
 
+#include <memory>
+
 namespace weft::amqp {
 
 template <class M>
@@ -72,12 +74,13 @@ template method::method(confirm_select);
 template method::method(confirm_select_ok);
 
 method::method() = default;
-method::method(const method& other) = default;
 method::method(method&& other) noexcept = default;
-method& method::operator=(const method& other) {
-  return *this = method{other};
-}  // NOLINT(bugprone-unhandled-self-assignment)
-method& method::operator=(method&& other) noexcept = default;
+// Not the variant's own, which is compiled for each alternative once more.
+method& method::operator=(method&& other) noexcept {
+  if (this == &other) return *this;
+  std::destroy_at(this);
+  return *std::construct_at(this, std::move(other));
+}
 method::~method() = default;
 
 }  // namespace weft::amqp

@@ -307,8 +307,8 @@ template <class M, class... Ms>
 inline constexpr bool is_alternative<M, std::variant<Ms...>> = (std::same_as<M, Ms> || ...);
 
 // One of them: std::get_if, std::get and std::visit take it as the variant that it is. Its special members are compiled
-// once (method.cpp), for in every file that moves a method the code for 64 alternatives takes seconds.
-class method : public any_method {
+// once (method.cpp, method_copy.cpp), for in every file that moves a method the code for 64 alternatives takes seconds.
+class method final : public any_method {
  public:
   template <class M>
     requires is_alternative<M, any_method>
