@@ -175,9 +175,9 @@ double median_of(std::vector<figures>& all, double figures::* which) {
 std::string shown(const std::string& url) {
   const auto at = url.find('@');
   const auto name = at == url.npos ? url : url.substr(0, url.find(':') + 3) + url.substr(at + 1);
-  const auto queues = url.find("queues=");
-  return name.substr(0, name.find('?')) +
-         (queues == url.npos ? "" : " " + url.substr(queues + 7, url.find('&', queues)));
+  const auto option = url.find("queues=");
+  const auto queues = option == url.npos ? std::string{} : url.substr(option + 7);
+  return name.substr(0, name.find('?')) + " " + queues.substr(0, queues.find('&'));
 }
 
 }  // namespace

@@ -39,8 +39,9 @@ trap 'rm -rf "$files"; ./dev services stop rabbitmq >&2' EXIT
 if [[ -x $build/bench/messaging_latency ]]; then
   printf '\nfrom publishing to the handler, through a router\n'
   server=amqp://weft:weft@127.0.0.1:$WEFT_RABBITMQ_PORT/
-  "$build/bench/messaging_latency" 3 "$rounds" memory: "sqlite:$files/latency.db" \
-    "$server?queues=classic&exchange=weft.bench" "$server?queues=quorum&exchange=weft.bench"
+  program=$(realpath "$build/bench/messaging_latency")
+  (cd "$files" && "$program" 3 "$rounds" memory: sqlite:latency.db \
+    "$server?queues=classic&exchange=weft.bench" "$server?queues=quorum&exchange=weft.bench")
 fi
 if [[ -x $build/bench/messaging_memory ]]; then
   printf '\nmemory:, for each second of CPU\n'
