@@ -129,7 +129,6 @@ void sqlite_hub::state::end_waiting(const commit_batch& batch, const loop* l) {
 }
 
 void sqlite_hub::state::end_commit(commit_batch& batch, loop* l) {
-  loop* next = nullptr;
   {
     const guard locked{groups.lock};
     if (batch.outcome) {
@@ -157,12 +156,12 @@ void sqlite_hub::state::end_commit(commit_batch& batch, loop* l) {
     end_waiting(batch, l);
     end_replays(batch.replays, batch.outcome, l);
     anything = !changes.empty() || !publishes.empty() || !replays.empty();
-    // After a failure only somebody new tries again, so that a dead disk keeps nobody busy.
-    if (batch.outcome || !publishes.empty() || !waiting.empty() || !replays.empty())
-      next = l != nullptr ? l : (homes.empty() ? nullptr : homes.front().first);
     busy = false;
+    auto* next = l != nullptr ? l : (homes.empty() ? nullptr : homes.front().first);
+    // After a failure only somebody new tries again, so that a dead disk keeps nobody busy.
+    const bool goes_on = batch.outcome || !publishes.empty() || !waiting.empty() || !replays.empty();
+    if (goes_on && next != nullptr) told(*next);  // under the lock, which its broker needs in order to go
   }
-  if (next != nullptr) told(*next);
 }
 
 task<result<>> sqlite_hub::state::settled(loop& from, context ctx) {
@@ -223,14 +222,10 @@ void sqlite_hub::state::leave_home(loop& l) {
 }
 
 void sqlite_hub::state::lost_loop(const loop& l) {
-  loop* other = nullptr;
-  {
-    const guard locked{groups.lock};
-    busy = false;
-    for (const auto& [home, brokers] : homes)
-      if (home != &l) other = home;
-  }
-  if (other != nullptr) told(*other);
+  const guard locked{groups.lock};
+  busy = false;
+  for (const auto& [home, brokers] : homes)
+    if (home != &l) return told(*home);
 }
 
 }  // namespace weft::messaging

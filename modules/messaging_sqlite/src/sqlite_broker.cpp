@@ -137,12 +137,12 @@ task<result<std::unique_ptr<consumer>>> sqlite_broker::subscribe(context ctx, su
 
 task<void> sqlite_broker::close(context ctx) {
   if (!hub_) co_return;
-  const auto s = hub_->get();
+  auto s = hub_->get();
   static_cast<void>(co_await s->settled(loop_, std::move(ctx)));
   s->leave_home(loop_);
   admin_->close();
   // If this is the last one the file is closed, and that blocks.
-  co_await blocking(loop_, [hub = std::move(hub_), state = s]() mutable {
+  co_await blocking(loop_, [hub = std::move(hub_), state = std::move(s)]() mutable {
     hub.reset();
     state.reset();
   });
