@@ -68,8 +68,17 @@ task<void> publish_one_when_due(broker& bus, context ctx, const messaging_plan& 
   }
 }
 
+// Quorum queues notice a little later that a consumer is gone.
+task<result<>> remove_group(loop& l, context ctx, amqp_broker& bus, std::string group) {
+  for (int tries = 100;; --tries) {
+    const auto removed = co_await bus.remove_group(ctx, group);
+    if (removed || tries == 1 || removed.error().code() != errc::failed_precondition) co_return removed;
+    WEFT_CO_TRY_VOID(co_await weft::sleep(l, ctx, 50ms));
+  }
+}
+
 task<result<>> publish(loop& l, context ctx, amqp_broker& bus, const messaging_plan& p) {
-  static_cast<void>(co_await bus.remove_group(ctx, group_of(p).group));
+  static_cast<void>(co_await remove_group(l, ctx, bus, group_of(p).group));  // of a run that was broken off
   WEFT_CO_TRY_VOID(co_await bus.subscribe(ctx, group_of(p)));
   WEFT_CO_TRY_VOID(co_await weft::sleep(l, ctx, 100ms));  // that consumer is gone
   progress so_far;
@@ -87,7 +96,7 @@ task<result<>> publish(loop& l, context ctx, amqp_broker& bus, const messaging_p
   co_return result<>{};
 }
 
-task<result<>> consume(context ctx, amqp_broker& bus, const messaging_plan& p) {
+task<result<>> consume(loop& l, context ctx, amqp_broker& bus, const messaging_plan& p) {
   WEFT_CO_TRY(auto c, co_await bus.subscribe(ctx, group_of(p)));
   messaging_measure measure;
   for (std::size_t i = 0; i < p.count; ++i) {
@@ -100,7 +109,7 @@ task<result<>> consume(context ctx, amqp_broker& bus, const messaging_plan& p) {
   measure.report(p, p.count);
   WEFT_CO_TRY_VOID(co_await c->stop(ctx));
   c.reset();
-  co_return co_await bus.remove_group(std::move(ctx), group_of(p).group);
+  co_return co_await remove_group(l, std::move(ctx), bus, group_of(p).group);
 }
 
 task<result<>> run(loop& l, messaging_plan p) {
@@ -113,7 +122,7 @@ task<result<>> run(loop& l, messaging_plan p) {
   if (p.mode == broker_work::publish) {
     WEFT_CO_TRY_VOID(co_await publish(l, ctx, *bus, p));
   } else {
-    WEFT_CO_TRY_VOID(co_await consume(ctx, *bus, p));
+    WEFT_CO_TRY_VOID(co_await consume(l, ctx, *bus, p));
   }
   co_await bus->close(ctx);
   co_return result<>{};

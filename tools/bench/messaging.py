@@ -11,6 +11,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+import time
 
 TYPES = ("classic", "quorum")
 OURS = "weft"
@@ -34,6 +35,15 @@ def cpu_of_session(session):
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def wait_for_rest(session):
+    """Until the server has done with what the program before left it: that would be counted as the next one's."""
+    for _ in range(40):
+        before = cpu_of_session(session)
+        time.sleep(0.25)
+        if cpu_of_session(session) - before < 0.025:
+            return
+
+
 class Programs:
     def __init__(self, options):
         self.commands = dict(each.split("=", 1) for each in options.programs)
@@ -47,6 +57,7 @@ class Programs:
                    "prefetch": 250, "queue": f"weft.bench.{name.replace(' ', '-')}.{queue_type}", **more}
         for key, value in options.items():
             command += [f"--{key}", str(value)]
+        wait_for_rest(self.server)
         before = cpu_of_session(self.server)
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=600, check=False,
                               stdin=subprocess.DEVNULL)
@@ -65,7 +76,7 @@ def measure_rates(programs, rounds, messages):
                 # Whoever begins meets the broker in another state: take turns at that, too.
                 names = list(programs.commands)
                 turn = (number + step // 2) % len(names)
-                for name in names[turn:] + names[:turn] if mode == "publish" else names:
+                for name in names[turn:] + names[:turn]:
                     more = {"ack-every": ack_every} if mode == "consume" else {}
                     found[queue_type, mode, ack_every, name].append(
                         programs.run(name, queue_type, mode, messages, **more))
