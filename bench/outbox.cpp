@@ -1,8 +1,9 @@
 // Messages a second through the relay of an outbox, beside what the same broker confirms without it. 256-byte bodies,
 // 1000 keys; each round measures both, one after the other, so that a slow moment is slow for both.
 //
-//     build/release/bench/outbox [messages] [rounds] [engine] [broker]      engine: sqlite, postgres; broker: memory
-//     ...
+//     build/release/bench/outbox [messages] [rounds] [engine] [broker] [same_key]
+//
+// engine: sqlite, postgres, or "" for each; broker: memory, sqlite, rabbitmq, or ""; same_key: relay_options::same_key.
 //
 // publish: batches of 256, eight calls at once, as the relay does it. relay: the messages are in the outbox when the
 // clock starts, and it stops when every row has been marked. bare: the same rows are read and deleted by the same
@@ -128,10 +129,10 @@ task<void> fill(outbox& out, std::size_t count) {
     need(co_await out.transact({}, add_some{out, at, std::min(count, at + 500)}), "add");
 }
 
-task<measured> relay_all(loop& l, storage::database& db, broker& bus, std::size_t count) {
+task<measured> relay_all(loop& l, storage::database& db, broker& bus, std::size_t count, std::size_t same_key) {
   const auto out = need(co_await outbox::open(db, {}), "outbox");
   co_await fill(*out, count);
-  outbox_relay relay{*out, bus, {.name = "bench"}};
+  outbox_relay relay{*out, bus, {.name = "bench", .same_key = same_key}};
   const stopwatch watch;
   need(co_await relay.start({}), "relay");
   while (relay.statistics().published < count || relay.statistics().in_memory > 0)
@@ -182,7 +183,8 @@ task<void> make_group(broker& bus) {
   need(co_await c->stop({}), "stop");
 }
 
-task<round_of> measure(loop& l, std::string database_url, std::string broker_url, std::size_t count) {
+task<round_of> measure(loop& l, std::string database_url, std::string broker_url, std::size_t count,
+                       std::size_t same_key) {
   const auto db = need(co_await storage::open(l, {}, database_url), "database");
   const auto bus = need(co_await open_broker(l, broker_url), "broker");
   round_of r;
@@ -190,7 +192,7 @@ task<round_of> measure(loop& l, std::string database_url, std::string broker_url
   r.publish = co_await publish_alone(l, *bus, count);
   co_await forget_messages(*bus);
   co_await make_group(*bus);
-  r.relay = co_await relay_all(l, *db, *bus, count);
+  r.relay = co_await relay_all(l, *db, *bus, count, same_key);
   r.bare = co_await read_and_delete_all(*db, count);
   co_await forget_messages(*bus);
   co_await bus->close({});
@@ -218,6 +220,7 @@ int main(int argc, char** argv) {
   const std::size_t count = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 50'000;
   const int rounds = argc > 2 ? std::atoi(argv[2]) : 5;
   const std::string only_engine = argc > 3 ? argv[3] : "", only_broker = argc > 4 ? argv[4] : "";
+  const std::size_t same_key = argc > 5 ? std::strtoul(argv[5], nullptr, 10) : 0;
   const folder in;
   const auto postgres = from_environment("WEFT_POSTGRES_URL", "postgres://weft:weft@127.0.0.1:24432/weft");
   const auto rabbitmq = from_environment("WEFT_AMQP_URL", "amqp://weft:weft@127.0.0.1:24672/");
@@ -244,7 +247,7 @@ int main(int argc, char** argv) {
       std::vector<double> publish, relay, bare, of_publish, of_bare, cpu, bare_cpu;
       for (int i = 0; i < rounds; ++i) {
         epoll_loop l;
-        const auto r = l.run(measure(l, e.url, b.url, count));
+        const auto r = l.run(measure(l, e.url, b.url, count, same_key));
         publish.push_back(r.publish.rate);
         relay.push_back(r.relay.rate);
         bare.push_back(r.bare.rate);
