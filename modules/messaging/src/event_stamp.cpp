@@ -25,15 +25,15 @@ void event_stamp::append_time(headers& to, wall_time now) {
     second_text_.pop_back();
   }
   auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now - second).count();
-  std::string text = second_text_;
+  char text[32];
+  auto size = second_text_.copy(text, 20);
   if (micros != 0) {
-    char fraction[] = ".000000";
-    for (char* digit = fraction + 6; digit != fraction; --digit, micros /= 10)
-      *digit = static_cast<char>('0' + micros % 10);
-    text.append(fraction, 7);
+    text[size] = '.';
+    for (auto digit = size + 6; digit > size; --digit, micros /= 10) text[digit] = static_cast<char>('0' + micros % 10);
+    size += 7;
   }
-  text += 'Z';
-  to.append("ce-time", text);
+  text[size++] = 'Z';
+  to.append("ce-time", {text, size});
 }
 
 }  // namespace weft::messaging
