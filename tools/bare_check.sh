@@ -57,6 +57,12 @@ make_bare() {
   [[ -f /etc/apt/sources.list ]] && cp /etc/apt/sources.list "$bare/etc/apt/"
   find "$bare/etc/apt/sources.list.d" -type f ! -name 'debian*' -delete
   cp /etc/resolv.conf /etc/hosts "$bare/etc/"
+  # So it is for Go's modules, which test peers are built of; and it trusts whom this machine trusts.
+  local go_settings=${XDG_CONFIG_HOME:-$HOME/.config}/go/env
+  [[ ! -f $go_settings ]] || install -D "$go_settings" "$bare/tmp/.config/go/env"
+  mkdir -p "$bare/usr/local/share/ca-certificates"
+  cp -r /usr/local/share/ca-certificates/. "$bare/usr/local/share/ca-certificates/"
+  chroot "$bare" update-ca-certificates >>build/bare.log 2>&1
   # As a real machine has it: nothing stands between a package and the start of its services.
   rm -f "$bare/usr/sbin/policy-rc.d"
   # Lists as old as the installation: none.

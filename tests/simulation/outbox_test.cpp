@@ -119,7 +119,7 @@ TEST(OutboxSystem, EachCommittedChangeHasOneEffectInOrder) {
             << handed_over << " shards handed to a newcomer\n";
   if (report.seeds_run < 100) return;
   EXPECT_GT(deliveries, commits);  // there were duplicates to suppress
-  EXPECT_GT(handed_over, 100u);
+  EXPECT_GT(handed_over, 30u);
 }
 
 TEST(OutboxSystem, FindsAClientThatConfirmsBeforeItSends) {

@@ -1,5 +1,7 @@
 #include "outbox_row.hpp"
 
+#include <weft/messaging/text_encoding.hpp>
+
 #include <algorithm>
 #include <chrono>
 
@@ -46,29 +48,6 @@ class meta_reader {
   static std::unexpected<error> cut_short() { return fail(errc::data_loss, "the envelope in the outbox is cut short"); }
   std::string_view left_;
 };
-
-// As RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool is_utf8(std::string_view text) noexcept {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto first = static_cast<unsigned char>(text[i++]);
-    if (first < 0x80) continue;
-    const unsigned more = first >= 0xc2 && first <= 0xdf   ? 1
-                          : (first & 0xf0) == 0xe0         ? 2
-                          : first >= 0xf0 && first <= 0xf4 ? 3
-                                                           : 0;
-    if (more == 0 || text.size() - i < more) return false;
-    unsigned low = 0x80, high = 0xbf;
-    if (first == 0xe0) low = 0xa0;
-    if (first == 0xed) high = 0x9f;
-    if (first == 0xf0) low = 0x90;
-    if (first == 0xf4) high = 0x8f;
-    for (unsigned n = 0; n < more; ++n, low = 0x80, high = 0xbf) {
-      const auto next = static_cast<unsigned char>(text[i++]);
-      if (next < low || next > high) return false;
-    }
-  }
-  return true;
-}
 
 }  // namespace
 
@@ -144,8 +123,8 @@ result<outbox_row> read_row(const storage::row& r) {
 result<> check_for_outbox(const outgoing& what, const message_limits& limits) {
   WEFT_TRY_VOID(validate(what.what, limits));
   if (what.delay < duration::zero()) return fail(errc::invalid_argument, "the delay is negative");
-  if (!is_utf8(what.what.id)) return fail(errc::invalid_argument, "the id is not UTF-8");
-  if (!is_utf8(what.what.key)) return fail(errc::invalid_argument, "the key is not UTF-8");
+  if (!valid_utf8(what.what.id)) return fail(errc::invalid_argument, "the id is not UTF-8");
+  if (!valid_utf8(what.what.key)) return fail(errc::invalid_argument, "the key is not UTF-8");
   return {};
 }
 
