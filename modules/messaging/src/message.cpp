@@ -21,6 +21,7 @@ void headers::set(std::string_view name, std::string_view value) {
   for (std::size_t i = 0; i < size(); ++i) {
     const auto old = at(i);
     if (old.name != name) continue;
+    if (holds(value)) return set(name, std::string{value});
     const auto grown = value.size() - old.value.size();  // modulo 2^64, as all that is added to it
     text_.replace(ends_[2 * i], old.value.size(), value);
     for (auto end = 2 * i + 1; end < ends_.size(); ++end) ends_[end] += grown;

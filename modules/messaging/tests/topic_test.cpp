@@ -83,6 +83,16 @@ TEST(Message, IsBounded) {
   EXPECT_EQ(validate(m).error().message(), "the message has 129 headers, more than 128");
 }
 
+TEST(Headers, TakeWhatLiesInThemAlready) {
+  const std::string text(100, 'x');
+  headers h{{"from", text}};
+  for (int i = 0; i < 20; ++i) h.set("copy " + std::to_string(i), h.get("from"));
+  h.append((*h.begin()).name, h.get("copy 19"), h.get("from"));
+  h.set("copy 3", h.get("copy 3").substr(98));
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(h.get("copy " + std::to_string(i)), i == 3 ? "xx" : text);
+  EXPECT_EQ(h.get("from" + text), text);
+}
+
 TEST(Headers, AreSetReplacedAndErased) {
   headers h{{"ce-id", "1"}, {"empty", ""}};
   h.append("ce-", "type", "made");

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,12 +41,13 @@ class headers {
   // Empty without it.
   [[nodiscard]] std::string_view get(std::string_view name) const noexcept;
   [[nodiscard]] bool contains(std::string_view name) const noexcept { return find(name).has_value(); }
-  // What is set and appended does not lie in here already.
   void set(std::string_view name, std::string_view value);
   // For a name that is certainly new: spares the search.
   void append(std::string_view name, std::string_view value) { append({}, name, value); }
   // With what its name begins with in a part of its own.
   void append(std::string_view prefix, std::string_view name, std::string_view value) {
+    if (holds(prefix) || holds(name) || holds(value)) [[unlikely]]
+      return append(std::string{prefix}, std::string{name}, std::string{value});
     const auto at = text_.size(), middle = at + prefix.size() + name.size();
     const auto end = middle + value.size();
     text_.resize_and_overwrite(end, [&](char* text, std::size_t) {
@@ -83,6 +85,12 @@ class headers {
     const std::string_view all{text_};
     const auto begin = index == 0 ? 0 : ends_[2 * index - 1], middle = ends_[2 * index];
     return {all.substr(begin, middle - begin), all.substr(middle, ends_[2 * index + 1] - middle)};
+  }
+
+  // Whether it is one of the views that this gave, and so would not outlive a change.
+  [[nodiscard]] bool holds(std::string_view part) const noexcept {
+    const std::less_equal<> before;
+    return !part.empty() && before(text_.data(), part.data()) && before(part.data(), text_.data() + text_.size());
   }
 
   // From the pool of the runtime: messages come and go in batches, which is where malloc is slow.
