@@ -3,11 +3,14 @@ help() {
   cat <<'TEXT'
 usage: ./dev bench [name] [arguments of the benchmark]
 
-Without a name: lists the benchmarks and runs them all, except build. With one: runs tools/bench/<name>.sh, or the
+Without a name: lists the benchmarks and runs them all, except build and against. With one: runs tools/bench/<name>.sh, or the
 program build/release/bench/<name>. They are built with the preset release; docs/benchmarks.md explains the figures.
 
   ./dev bench build [preset]   builds everything from nothing, taking nothing from ccache, and prints the seconds and the ten
                                slowest translation units (preset dev unless named; in build/bench-build)
+  ./dev bench against <commit> [rounds, 5] [name]...
+                               this tree beside that commit (built in build/against), taking turns: http, http_client,
+                               resilience, messaging_memory; CPU per operation and the ratio
 TEXT
 }
 
@@ -15,6 +18,11 @@ main() {
   local name=${1:-}
   if [[ $name == build ]]; then
     clean_build "${2:-dev}"
+    return
+  fi
+  if [[ $name == against ]]; then
+    shift
+    against "$@"
     return
   fi
   need build bench
@@ -53,6 +61,26 @@ run_benchmark() {
   else
     "build/release/bench/$name" "$@" </dev/null
   fi
+}
+
+against() {
+  local commit=${1:-}
+  local folder=$PWD/build/against
+  git rev-parse -q --verify "$commit^{commit}" >/dev/null || fail "no commit '$commit'" "./dev bench --help"
+  shift
+  need build bench
+  if [[ -e $folder/.git ]]; then
+    git -C "$folder" checkout -q --detach "$commit" || fail "build/against holds changes" "git worktree remove --force build/against"
+  else
+    git worktree prune
+    git worktree add -q --detach "$folder" "$commit"
+  fi
+  local -a targets=(bench/http_server bench/http_client bench/resilience bench/messaging_memory)
+  configure release
+  build release "${targets[@]}" || fail "the benchmarks do not build" "see the compiler's words above"
+  (cd "$folder" && configure release && build release "${targets[@]}") ||
+    fail "the benchmarks of $commit do not build" "see the compiler's words above"
+  python3 tools/bench/against.py "$folder/build/release" build/release "$@"
 }
 
 clean_build() {
