@@ -14,22 +14,22 @@ namespace weft {
 template <class Rep, class Period>
 [[nodiscard]] constexpr std::chrono::duration<Rep, Period> saturating_add(
     std::chrono::duration<Rep, Period> a, std::chrono::duration<Rep, Period> b) noexcept {
-  using duration = std::chrono::duration<Rep, Period>;
-  if (b.count() > 0 && a.count() > duration::max().count() - b.count()) return duration::max();
-  if (b.count() < 0 && a.count() < duration::min().count() - b.count()) return duration::min();
-  return duration{a.count() + b.count()};
+  using unit = std::chrono::duration<Rep, Period>;
+  if (b.count() > 0 && a.count() > unit::max().count() - b.count()) return unit::max();
+  if (b.count() < 0 && a.count() < unit::min().count() - b.count()) return unit::min();
+  return unit{a.count() + b.count()};
 }
 
 // d * factor, for any factor, in the type's range. Not a number counts as 0.
 template <class Rep, class Period>
 [[nodiscard]] constexpr std::chrono::duration<Rep, Period> saturating_multiply(std::chrono::duration<Rep, Period> d,
                                                                                double factor) noexcept {
-  using duration = std::chrono::duration<Rep, Period>;
+  using unit = std::chrono::duration<Rep, Period>;
   const auto product = static_cast<double>(d.count()) * factor;
-  if (product != product) return duration::zero();
-  if (product >= static_cast<double>(duration::max().count())) return duration::max();
-  if (product <= static_cast<double>(duration::min().count())) return duration::min();
-  return duration{static_cast<Rep>(product)};
+  if (product != product) return unit::zero();
+  if (product >= static_cast<double>(unit::max().count())) return unit::max();
+  if (product <= static_cast<double>(unit::min().count())) return unit::min();
+  return unit{static_cast<Rep>(product)};
 }
 
 // `d` in another unit, rounded towards zero; a value beyond the unit's range is its max() or min().
