@@ -57,7 +57,7 @@ std::string_view error::remedy() const noexcept { return rep_ ? std::string_view
 
 bool error::transient() const noexcept {
   return code_ == errc::unavailable || code_ == errc::deadline_exceeded || code_ == errc::aborted ||
-         code_ == errc::resource_exhausted;
+         (code_ == errc::resource_exhausted && limit_ == limit_kind::quota);
 }
 
 error error::with(std::string_view operation, std::string_view peer, std::string_view remedy) const {
@@ -76,6 +76,12 @@ error error::with(std::string_view operation, std::string_view peer, std::string
 error error::with_operation(std::string_view operation) const { return with(operation, {}, {}); }
 error error::with_peer(std::string_view peer) const { return with({}, peer, {}); }
 error error::with_remedy(std::string_view remedy) const { return with({}, {}, remedy); }
+
+error error::with_limit(limit_kind kind) const {
+  auto copy = *this;
+  copy.limit_ = kind;
+  return copy;
+}
 
 error error::as_unprocessed() const {
   auto copy = *this;

@@ -42,6 +42,16 @@ TEST(Error, OnlySomeCodesAreTransient) {
   EXPECT_FALSE(error{errc::cancelled}.transient());
 }
 
+// G4: what is too large, and a disk that is full, are not retried as a quota is.
+TEST(Error, SaysWhichKindOfLimitWasReached) {
+  const error quota{errc::resource_exhausted};
+  EXPECT_EQ(quota.limit(), limit_kind::quota);
+  EXPECT_TRUE(quota.transient());
+  EXPECT_FALSE(quota.with_limit(limit_kind::size).transient());
+  EXPECT_FALSE(quota.with_limit(limit_kind::space).transient());
+  EXPECT_EQ(quota.with_limit(limit_kind::size).with_peer("10.0.0.3:80").as_unprocessed().limit(), limit_kind::size);
+}
+
 TEST(Result, TryPassesTheErrorOn) {
   EXPECT_EQ(quarter(8).value(), 2);
   EXPECT_EQ(quarter(6).error().code(), errc::invalid_argument);

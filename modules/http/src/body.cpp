@@ -47,9 +47,12 @@ body body::generate(std::function<task<result<std::string>>()> next, std::option
 
 std::string_view body::buffered() const noexcept {
   switch (kind_) {
-    case kind::text: return text_;
-    case kind::view: return view_;
-    case kind::nothing: break;
+    case kind::text:
+      return text_;
+    case kind::view:
+      return view_;
+    case kind::nothing:
+      break;
   }
   return {};
 }
@@ -76,7 +79,9 @@ task<result<std::string_view>> body::next() {
 task<result<std::string_view>> body::text(std::size_t limit) {
   const auto too_large = [this, limit] {
     exceeded_limit_ = true;
-    return fail(error{errc::resource_exhausted, "the content is larger than its limit of " + std::to_string(limit) + " bytes"});
+    return fail(
+        error{errc::resource_exhausted, "the content is larger than its limit of " + std::to_string(limit) + " bytes"}
+            .with_limit(limit_kind::size));
   };
   if (source_ == nullptr || kind_ != kind::nothing) {
     if (buffered().size() > limit) co_return too_large();

@@ -183,7 +183,8 @@ class decompressing_source final : public body_source {
     }
     if (out_.size() > left_bytes_) {
       state_->too_large = true;
-      co_return fail(errc::resource_exhausted, "the decoded content is larger than allowed");
+      co_return fail(
+          error{errc::resource_exhausted, "the decoded content is larger than allowed"}.with_limit(limit_kind::size));
     }
     left_bytes_ -= out_.size();
     co_return std::string_view{out_};

@@ -38,7 +38,7 @@ std::optional<std::string_view> content_reader::take_buffered() noexcept {
 std::unexpected<error> content_reader::broken(status s, errc code, std::string_view what) {
   failed_ = true;
   problem_ = s;
-  return fail(code, what);
+  return fail(error{code, what}.with_limit(s == status::content_too_large ? limit_kind::size : limit_kind::quota));
 }
 
 void content_reader::release_piece() noexcept { in_.consume(std::exchange(piece_, 0)); }

@@ -114,7 +114,7 @@ task<result<response>> observed(const detail::layer<instrumentation>& layer, req
   r.set_context(std::move(ctx));
 
   auto answer = co_await guarded(layer.inner, self.with.log, r);
-  const auto s = answer ? answer->status : status_of(answer.error().code());
+  const auto s = answer ? answer->status : status_of(answer.error());
   const auto took = self.home->now() - started;
   if (self.with.metrics != nullptr) {
     self.requests.with({method_label(r), route_label(r), std::to_string(to_int(s))}).add();

@@ -22,7 +22,8 @@ class bounded_source final : public body_source {
     WEFT_CO_TRY(auto piece, co_await inner_.next());
     if (piece.size() > left_) {
       *exceeded_ = true;
-      co_return fail(errc::resource_exhausted, "the content is larger than allowed");
+      co_return fail(
+          error{errc::resource_exhausted, "the content is larger than allowed"}.with_limit(limit_kind::size));
     }
     left_ -= piece.size();
     co_return piece;

@@ -6,7 +6,9 @@
 
 namespace weft::http {
 
-request::request(http::method m, std::string_view target, body b) : content{std::move(b)}, method_{m} { set_target(target); }
+request::request(http::method m, std::string_view target, body b) : content{std::move(b)}, method_{m} {
+  set_target(target);
+}
 
 std::string_view request::method_name() const noexcept {
   return method_ == http::method::other ? method_name_ : to_string(method_);
@@ -78,8 +80,9 @@ response response::failure(http::status s, std::string_view code, std::string_vi
 
 response response::from(const error& e) {
   std::string code{weft::to_string(e.code())};
-  std::ranges::transform(code, code.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  const auto s = status_of(e.code());
+  std::ranges::transform(code, code.begin(),
+                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  const auto s = status_of(e);
   if (s == status::internal_server_error) return failure(s, code, "an internal error; the log says more");
   return failure(s, code, e.message().empty() ? reason_phrase(s) : e.message());
 }
@@ -90,7 +93,7 @@ task<result<std::string_view>> response::successful_text(std::size_t limit) {
   if (to_int(status) < 400) co_return *text;
   auto message = "status " + std::to_string(to_int(status));
   if (const auto said = message_of(*text); !said.empty()) message += ": " + said;
-  co_return fail(code_of(status), message);
+  co_return fail(error_of(status, message));
 }
 
 namespace detail {

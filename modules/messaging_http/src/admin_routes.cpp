@@ -28,7 +28,7 @@ struct admin_state {
 using admin_ptr = std::shared_ptr<admin_state>;
 
 http::response refused(const error& e) {
-  return http::response::json(wire::problem_answer{wire::to_wire(e)}, http::status_of(e.code()));
+  return http::response::json(wire::problem_answer{wire::to_wire(e)}, http::status_of(e));
 }
 
 // As long as the longer of the two, whatever the difference is: the time does not tell where it is.

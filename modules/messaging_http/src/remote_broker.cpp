@@ -67,7 +67,7 @@ class remote_link {
     if (text)
       if (const auto told = json::decode<wire::problem_answer>(*text))
         if (auto problem = wire::from_wire(told->error)) co_return *std::move(problem);
-    const error e{http::code_of(r.status), where_.base + " answers " + std::to_string(to_int(r.status))};
+    const auto e = http::error_of(r.status, where_.base + " answers " + std::to_string(to_int(r.status)));
     co_return e.with_remedy("is the broker's administration there? a service mounts it with admin_routes()");
   }
 

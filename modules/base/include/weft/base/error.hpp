@@ -36,6 +36,14 @@ enum class errc : std::uint8_t {
   unauthenticated = 16,  // the caller is not known
 };
 
+// The bound that an errc::resource_exhausted ran into. One code for what passes, what never fits and what somebody has
+// to make room for would have callers retry all three.
+enum class limit_kind : std::uint8_t {
+  quota,  // a rate, a queue, a pool: there may be room again in a moment (HTTP 429)
+  size,   // of this one call: it never fits, however often it is repeated (HTTP 413)
+  space,  // of the machine: a full disk, which nobody empties by calling again (HTTP 507)
+};
+
 // The code's canonical name, lower case: "not_found".
 [[nodiscard]] std::string_view to_string(errc code) noexcept;
 
@@ -52,13 +60,18 @@ class [[nodiscard]] error {
   [[nodiscard]] std::string_view remedy() const noexcept;
 
   // Whether the same call may succeed later without anyone changing it (unavailable, deadline_exceeded, aborted,
-  // resource_exhausted). It says nothing about whether repeating it is safe.
+  // resource_exhausted, unless its limit is one of size or space). It says nothing about whether repeating it is safe.
   [[nodiscard]] bool transient() const noexcept;
 
   // The same error with a context field set; an inner field that is already set is kept, since it is nearer the cause.
   [[nodiscard]] error with_operation(std::string_view operation) const;
   [[nodiscard]] error with_peer(std::string_view peer) const;
   [[nodiscard]] error with_remedy(std::string_view remedy) const;
+
+  // Of an errc::resource_exhausted: the kind of bound, limit_kind::quota when nobody said.
+  //     return fail(error{errc::resource_exhausted, "the body is too large"}.with_limit(limit_kind::size));
+  [[nodiscard]] limit_kind limit() const noexcept { return limit_; }
+  [[nodiscard]] error with_limit(limit_kind kind) const;
 
   // Whether the peer certainly did not act on the request: it was never connected, or refused before processing. Only
   // then may a request that is not idempotent be repeated.
@@ -79,6 +92,7 @@ class [[nodiscard]] error {
   std::shared_ptr<const rep> rep_;  // null: no message and no context
   errc code_;
   bool unprocessed_ = false;
+  limit_kind limit_ = limit_kind::quota;
 };
 
 template <class T = void>

@@ -49,6 +49,7 @@ enum class status : std::uint16_t {
   service_unavailable = 503,
   gateway_timeout = 504,
   http_version_not_supported = 505,
+  insufficient_storage = 507,
 };
 
 [[nodiscard]] constexpr int to_int(status s) noexcept { return static_cast<int>(s); }
@@ -59,10 +60,14 @@ enum class status : std::uint16_t {
   return to_int(s) < 200 || s == status::no_content || s == status::not_modified;
 }
 
-// Errors to statuses as google.rpc.Code maps them: not_found is 404, unavailable 503, ...
-[[nodiscard]] status status_of(errc code) noexcept;
+// Errors to statuses as google.rpc.Code maps them: not_found is 404, unavailable 503, ... resource_exhausted is 429 for
+// a quota, which passes; 413 for a limit of size, and 507 for one of space (error::limit()), which do not.
+[[nodiscard]] status status_of(const error& e) noexcept;
+[[nodiscard]] status status_of(errc code) noexcept;  // of the code alone
 // The code that best says what a status of 400 or more means.
 [[nodiscard]] errc code_of(status s) noexcept;
+// The error that best says so: code_of(), and the kind of limit for 413 and 507.
+[[nodiscard]] error error_of(status s, std::string_view message = {});
 
 enum class method : std::uint8_t { get, head, post, put, patch, delete_, options, connect, trace, other };
 [[nodiscard]] std::string_view to_string(method m) noexcept;  // "" for other
