@@ -16,9 +16,9 @@ int hex_value(char c) noexcept {
 
 // Fields that frame, route or authenticate a message must not arrive after it (RFC 9110 6.5.1).
 bool forbidden_in_trailers(std::string_view name) noexcept {
-  for (const auto* forbidden : {"transfer-encoding", "content-length", "host", "connection", "trailer", "te",
-                                "content-encoding", "content-type", "content-range", "authorization", "cookie",
-                                "set-cookie", "expect", "upgrade", "keep-alive"})
+  for (const auto* forbidden :
+       {"transfer-encoding", "content-length", "host", "connection", "trailer", "te", "content-encoding",
+        "content-type", "content-range", "authorization", "cookie", "set-cookie", "expect", "upgrade", "keep-alive"})
     if (equal_ignoring_case(name, forbidden)) return true;
   return false;
 }
@@ -123,7 +123,9 @@ chunked_decoder::step chunked_decoder::decode(std::string_view input) {
         }
         break;
       }
-      case part::done: s.state = progress::done; return s;
+      case part::done:
+        s.state = progress::done;
+        return s;
     }
   }
   if (part_ == part::done) s.state = progress::done;

@@ -55,15 +55,19 @@ bool read_fact(std::string_view name, std::string_view value, int minor_version,
       break;
     case 6:
       if (equal_ignoring_case(name, "expect")) {
-        if (equal_ignoring_case(value, "100-continue")) facts.continue_100 = true;
-        else facts.other_expectation = true;
+        if (equal_ignoring_case(value, "100-continue"))
+          facts.continue_100 = true;
+        else
+          facts.other_expectation = true;
       }
       break;
     case 10:
       if (equal_ignoring_case(name, "connection"))
         for_each_element(value, [&](std::string_view option) {
-          if (equal_ignoring_case(option, "close")) facts.close = true;
-          else if (equal_ignoring_case(option, "keep-alive")) facts.keep_alive = true;
+          if (equal_ignoring_case(option, "close"))
+            facts.close = true;
+          else if (equal_ignoring_case(option, "keep-alive"))
+            facts.keep_alive = true;
           return true;
         });
       break;
@@ -91,7 +95,8 @@ bool read_fact(std::string_view name, std::string_view value, int minor_version,
         }
       }
       break;
-    default: break;
+    default:
+      break;
   }
   return true;
 }
@@ -208,14 +213,16 @@ progress request_parser::parse(std::string_view buffer, request_head& into) {
 progress request_parser::start_line(std::string_view line, request_head& into) {
   const auto first = line.find(' ');
   const auto last = line.rfind(' ');
-  if (first == std::string_view::npos || first == last) return bad(status::bad_request, "the request line is malformed");
+  if (first == std::string_view::npos || first == last)
+    return bad(status::bad_request, "the request line is malformed");
   into.method_name = line.substr(0, first);
   into.target = line.substr(first + 1, last - first - 1);
   if (!valid_token(into.method_name)) return bad(status::bad_request, "the method is malformed");
   if (into.target.size() > limits_.target_bytes) return bad(status::uri_too_long, "the request target is too long");
   if (into.target.empty()) return bad(status::bad_request, "the request target is empty");
   for (const char c : into.target)
-    if (!is(c, target_char)) return bad(status::bad_request, "the request target holds a character that must be encoded");
+    if (!is(c, target_char))
+      return bad(status::bad_request, "the request target holds a character that must be encoded");
   if (!version_of(line.substr(last + 1), into.minor_version)) {
     const auto version = line.substr(last + 1);
     if (version.starts_with("HTTP/") && version.size() <= 8)
@@ -235,14 +242,15 @@ progress request_parser::split_target(request_head& into) {
     return progress::done;
   }
   if (into.verb == method::connect) {
-    if (!valid_host(target) || !target.contains(':')) return bad(status::bad_request, "CONNECT takes a host and a port");
+    if (!valid_host(target) || !target.contains(':'))
+      return bad(status::bad_request, "CONNECT takes a host and a port");
     into.host = target;
     return progress::done;
   }
   if (target == "*" && into.verb == method::options) return progress::done;
   const auto scheme = target.find("://");
-  if (scheme == std::string_view::npos ||
-      !(equal_ignoring_case(target.substr(0, scheme), "http") || equal_ignoring_case(target.substr(0, scheme), "https")))
+  if (scheme == std::string_view::npos || !(equal_ignoring_case(target.substr(0, scheme), "http") ||
+                                            equal_ignoring_case(target.substr(0, scheme), "https")))
     return bad(status::bad_request, "the request target is neither a path nor an absolute URL");
   const auto rest = target.substr(scheme + 3);
   const auto slash = rest.find_first_of("/?#");
@@ -280,8 +288,7 @@ progress response_parser::parse(std::string_view buffer, method asked, response_
   into.keep_alive = keeps_alive(facts, into.minor_version);
   into.content_length = facts.length;
   if (facts.codings > 0 && facts.lengths > 0) return bad("Transfer-Encoding and Content-Length contradict each other");
-  if (forbids_content(into.code) || asked == method::head ||
-      (asked == method::connect && *code >= 200 && *code < 300))
+  if (forbids_content(into.code) || asked == method::head || (asked == method::connect && *code >= 200 && *code < 300))
     into.content = framing::none;
   else if (facts.codings > 0)
     into.content = framing::chunked;

@@ -1,6 +1,6 @@
 #pragma once
-// The bytes a connection has received and not yet used. While a message is worked on, its head is pinned: its bytes stay
-// where they are, and what comes after goes behind them or, when there is no room, into new memory.
+// The bytes a connection has received and not yet used. While a message is worked on, its head is pinned: its bytes
+// stay where they are, and what comes after goes behind them or, when there is no room, into new memory.
 #include <algorithm>
 #include <cstddef>
 #include <cstring>

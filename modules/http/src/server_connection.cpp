@@ -8,11 +8,11 @@ using http1::progress;
 
 namespace {
 constexpr std::size_t initial_buffer_bytes = 4096;
-constexpr std::size_t drained_content_bytes = 64 * 1024;   // unread content that is worth reading to keep a connection
+constexpr std::size_t drained_content_bytes = 64 * 1024;  // unread content that is worth reading to keep a connection
 constexpr std::size_t lingering_bytes = 256 * 1024;
 constexpr auto lingering_time = std::chrono::seconds{2};
 constexpr std::size_t kept_answer_bytes = copied_content_bytes + 4096;  // of memory, while a connection is idle
-constexpr std::size_t unflushed_bytes = 64 * 1024;         // of answers to pipelined requests
+constexpr std::size_t unflushed_bytes = 64 * 1024;                      // of answers to pipelined requests
 }  // namespace
 
 std::string_view server_core::date() {
@@ -43,8 +43,8 @@ void received_request::fill(request& r, const http1::request_head& head, const s
   r.loop_ = &l;
 }
 
-// The content of a request that has not wholly arrived. It may be moved into another message, so the connection tells it
-// when the request has ended.
+// The content of a request that has not wholly arrived. It may be moved into another message, so the connection tells
+// it when the request has ended.
 class server_connection::streamed_content final : public body_source {
  public:
   explicit streamed_content(server_connection& c) noexcept : connection_{&c} {}
@@ -70,7 +70,9 @@ class server_connection::streamed_content final : public body_source {
   std::optional<std::uint64_t> length() const override {
     return connection_ != nullptr ? connection_->content_.length() : std::nullopt;
   }
-  const headers* trailers() const override { return connection_ != nullptr ? connection_->content_.trailers() : nullptr; }
+  const headers* trailers() const override {
+    return connection_ != nullptr ? connection_->content_.trailers() : nullptr;
+  }
 
  private:
   server_connection* connection_;
@@ -93,10 +95,17 @@ void server_connection::watcher::run() {
   if (interrupted() || c.in_.unread().size() >= initial_buffer_bytes) return;
   const auto got = c.stream_->try_read(c.in_.space(1024));
   switch (got.status) {
-    case io_status::ok: c.in_.filled(got.bytes); break;
-    case io_status::blocked: break;
-    case io_status::end: c.half_closed_ = true; return;
-    case io_status::failed: c.gone_.cancel(errc::cancelled); return;
+    case io_status::ok:
+      c.in_.filled(got.bytes);
+      break;
+    case io_status::blocked:
+      break;
+    case io_status::end:
+      c.half_closed_ = true;
+      return;
+    case io_status::failed:
+      c.gone_.cancel(errc::cancelled);
+      return;
   }
   c.stream_->wait(io_direction::read, *this);
 }
@@ -158,8 +167,10 @@ bool server_connection::flush_at_once() {
   const auto put = stream_->try_write(all);
   if (put.status != io_status::ok) return false;
   const bool whole = put.bytes == out_.size();  // what the stream still holds it passes on by itself while it lives
-  if (whole) out_.clear();
-  else out_.erase(0, put.bytes);
+  if (whole)
+    out_.clear();
+  else
+    out_.erase(0, put.bytes);
   return whole;
 }
 
@@ -240,7 +251,8 @@ task<server_connection::outcome> server_connection::answer_request() {
   received_request::fill(request_, head_, stream_->info(), core_.home, context_);
   keep_alive_ = head_.keep_alive;
   continue_pending_ = head_.expects_continue;
-  if (head_.unknown_expectation) co_return co_await refuse(status::expectation_failed, "only 100-continue is known here");
+  if (head_.unknown_expectation)
+    co_return co_await refuse(status::expectation_failed, "only 100-continue is known here");
   if (head_.content == http1::framing::length && head_.content_length > core_.options.max_body_bytes)
     co_return co_await refuse(status::content_too_large, "the content is larger than allowed");
   if (core_.options.max_requests != 0 && core_.stats.requests_active >= core_.options.max_requests)
@@ -307,14 +319,17 @@ result<> server_connection::append_head(const response& r, content_coding coding
   } else if (coding == content_coding::none && to_int(r.status) >= 200 && r.status != status::no_content) {
     // HEAD and 304: what a GET would have said, when the handler knows it.
     const auto stated = r.headers.get("content-length");
-    if (stated && http1::valid_field("Content-Length", *stated)) http1::append_field(out_, "Content-Length", *stated);
+    if (stated && http1::valid_field("Content-Length", *stated))
+      http1::append_field(out_, "Content-Length", *stated);
     else if (r.status != status::not_modified && r.content.length())
       http1::append_field(out_, "Content-Length", std::to_string(*r.content.length()));
     else if (r.status != status::not_modified && head_.minor_version >= 1)
       out_.append("Transfer-Encoding: chunked\r\n");
   }
-  if (!keep_alive_) out_.append("Connection: close\r\n");
-  else if (head_.minor_version == 0) out_.append("Connection: keep-alive\r\n");
+  if (!keep_alive_)
+    out_.append("Connection: close\r\n");
+  else if (head_.minor_version == 0)
+    out_.append("Connection: keep-alive\r\n");
   out_.append("\r\n", 2);
   return {};
 }
@@ -340,16 +355,16 @@ task<server_connection::outcome> server_connection::send(response& r) {
     coding = coding_for(r);
     static_cast<void>(append_head(r, coding));
   }
-  const bool whole = coding == content_coding::none ||
-                     (!r.content.streamed() && r.content.buffered().size() <= copied_content_bytes);
+  const bool whole =
+      coding == content_coding::none || (!r.content.streamed() && r.content.buffered().size() <= copied_content_bytes);
   if (whole) {
     if (coding != content_coding::none) out_.append(r.content.buffered());
     // More requests wait in the buffer: their answers leave with this one.
     const bool now = !keep_alive_ || in_.unread().empty() || out_.size() > unflushed_bytes || !content_.complete();
     const bool sent = now && keep_alive_ && flush_at_once();
     if (now && !sent && !co_await flush()) co_return outcome::close;
-  } else if (auto written = co_await write_content(*stream_, out_, r.content, coding, deadline_,
-                                                   core_.options.write_timeout);
+  } else if (auto written =
+                 co_await write_content(*stream_, out_, r.content, coding, deadline_, core_.options.write_timeout);
              !written) {
     if (written.error().code() == errc::data_loss) {
       problem(written.error().message());

@@ -12,8 +12,7 @@ class server_connection;
 
 // What the connections of a server share.
 struct server_core {
-  server_core(loop& l, handler h, server_options o)
-      : home{l}, answer{std::move(h)}, options{std::move(o)}, tasks{l} {}
+  server_core(loop& l, handler h, server_options o) : home{l}, answer{std::move(h)}, options{std::move(o)}, tasks{l} {}
 
   std::string_view date();  // the Date field's line, made anew each second
 

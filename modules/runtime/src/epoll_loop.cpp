@@ -1,5 +1,7 @@
 #include "epoll_impl.hpp"
 
+#include <weft/base/saturating.hpp>
+
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
@@ -121,6 +123,7 @@ epoll_loop::~epoll_loop() {
 }
 
 void epoll_loop::refresh_now() noexcept { now_ = std::chrono::steady_clock::now(); }
+steady_time epoll_loop::clock() const noexcept { return std::chrono::steady_clock::now(); }
 wall_time epoll_loop::wall_now() const noexcept { return std::chrono::system_clock::now(); }
 int epoll_loop::descriptor() const noexcept { return impl_->epoll.get(); }
 
@@ -185,6 +188,7 @@ void epoll_loop::turn(waiting w) {
     if (node == nullptr) break;
     node->run();
   }
+  if (observed()) report_turn(time_between(now_, clock()));
 }
 
 void epoll_loop::run() {

@@ -48,7 +48,7 @@ class request {
   [[nodiscard]] std::string_view authority() const noexcept;
 
   void set_method(http::method m) noexcept { method_ = m; }
-  void set_method(std::string_view name);  // copies
+  void set_method(std::string_view name);    // copies
   void set_target(std::string_view target);  // copies
 
   http::headers headers;

@@ -48,6 +48,7 @@ class epoll_loop final : public loop {
   result<> on_signal(int number, std::move_only_function<void(int)> handler);
 
   [[nodiscard]] steady_time now() const noexcept override { return now_; }
+  [[nodiscard]] steady_time clock() const noexcept override;
   [[nodiscard]] wall_time wall_now() const noexcept override;
   [[nodiscard]] rng& random() noexcept override { return random_; }
   void schedule(ready_node& node) noexcept override { ready_.push(node); }

@@ -26,6 +26,8 @@
 
 namespace weft {
 
+class loop;
+
 using callback = std::move_only_function<void()>;
 
 struct listen_options {
@@ -64,6 +66,29 @@ class watched_descriptor {
   [[nodiscard]] readiness ready(io_direction direction) noexcept;
 };
 
+// A turn that took long: whatever else the loop serves had to wait for it.
+struct slow_turn {
+  duration took{};
+  bool explained = false;  // an observer has said what it was
+};
+
+// Is called after slow turns of a loop, in the order in which observers were made. For metrics and a line in the log.
+class turn_observer {
+ public:
+  // After turns of `at_least`; duration::max() is never. The loop outlives it.
+  turn_observer(loop& l, duration at_least) noexcept;
+  turn_observer(const turn_observer&) = delete;
+  turn_observer& operator=(const turn_observer&) = delete;
+  virtual ~turn_observer();
+  virtual void observe(slow_turn& turn) = 0;
+
+ private:
+  friend class loop;
+  loop& loop_;
+  duration at_least_;
+  turn_observer* next_ = nullptr;
+};
+
 class loop {
  public:
   virtual ~loop() = default;
@@ -72,6 +97,9 @@ class loop {
 
   // The time of this turn of the loop: cheap, and the same until the turn ends.
   [[nodiscard]] virtual steady_time now() const noexcept = 0;
+  // The same clock, read now: it moves while a turn runs, and so measures what does not suspend. Costs a clock read; in
+  // the simulator, where code takes no time, it is now().
+  [[nodiscard]] virtual steady_time clock() const noexcept { return now(); }
   [[nodiscard]] virtual wall_time wall_now() const noexcept = 0;
   [[nodiscard]] virtual rng& random() noexcept = 0;
 
@@ -95,6 +123,13 @@ class loop {
 
  protected:
   loop() = default;
+  // For implementations, when a turn has ended.
+  [[nodiscard]] bool observed() const noexcept { return observers_ != nullptr; }
+  void report_turn(duration took);
+
+ private:
+  friend class turn_observer;
+  turn_observer* observers_ = nullptr;
 };
 
 class watched_descriptor::readiness final : public io_waiter {
