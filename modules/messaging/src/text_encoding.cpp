@@ -56,26 +56,4 @@ result<std::string> base64_decode(std::string_view text) {
   return bytes;
 }
 
-bool valid_utf8(std::string_view text) noexcept {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto first = byte(text, i);
-    if (first < 0x80) {
-      ++i;
-      continue;
-    }
-    const std::size_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
-    if (first < 0xc2 || first > 0xf4 || text.size() - i <= more) return false;
-    std::uint32_t code = first & (0x3fU >> more);
-    for (std::size_t j = 1; j <= more; ++j) {
-      const auto next = byte(text, i + j);
-      if ((next & 0xc0) != 0x80) return false;
-      code = code << 6 | (next & 0x3f);
-    }
-    const auto least = more == 1 ? 0x80U : more == 2 ? 0x800U : 0x10000U;
-    if (code < least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return false;
-    i += more + 1;
-  }
-  return true;
-}
-
 }  // namespace weft::messaging

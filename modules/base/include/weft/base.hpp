@@ -4,4 +4,5 @@
 #include <weft/base/hex.hpp>
 #include <weft/base/strong.hpp>
 #include <weft/base/time.hpp>
+#include <weft/base/utf8.hpp>
 #include <weft/base/uuid.hpp>

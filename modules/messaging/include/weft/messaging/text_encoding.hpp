@@ -1,6 +1,7 @@
 #pragma once
 // Base 64 as RFC 4648 section 4 has it, with padding; and the check for UTF-8.
 #include <weft/base/error.hpp>
+#include <weft/base/utf8.hpp>
 
 #include <string>
 #include <string_view>
@@ -11,7 +12,6 @@ namespace weft::messaging {
 // Strict: padded, no other characters, no bits left over.
 [[nodiscard]] result<std::string> base64_decode(std::string_view text);
 
-// Well-formed UTF-8 without surrogates, up to U+10FFFF.
-[[nodiscard]] bool valid_utf8(std::string_view text) noexcept;
+using weft::valid_utf8;
 
 }  // namespace weft::messaging
