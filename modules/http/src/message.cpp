@@ -3,6 +3,7 @@
 #include <weft/json/value.hpp>
 
 #include <algorithm>
+#include <optional>
 
 namespace weft::http {
 
@@ -63,14 +64,33 @@ std::string failure_text(std::string_view code, std::string_view message) {
          ",\"message\":" + weft::json::encode(std::string{message}) + "}}";
 }
 
-std::string message_of(std::string_view text) {
+struct told_failure {
+  std::string message;
+  std::optional<errc> code;  // when it is one of the canonical ones
+};
+
+std::optional<errc> canonical_code(std::string_view name) {
+  for (auto i = static_cast<int>(errc::cancelled); i <= static_cast<int>(errc::unauthenticated); ++i) {
+    const auto code = static_cast<errc>(i);
+    if (std::ranges::equal(weft::to_string(code), name, {}, {},
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }))
+      return code;
+  }
+  return std::nullopt;
+}
+
+// What response::from() and response::failure() of another service say.
+told_failure failure_told(std::string_view text) {
   const auto parsed = weft::json::parse(text);
   if (!parsed || !parsed->is_object()) return {};
   const auto* inner = parsed->as_object().if_contains("error");
   if (inner == nullptr || !inner->is_object()) return {};
-  const auto* message = inner->as_object().if_contains("message");
-  if (message == nullptr || !message->is_string()) return {};
-  return std::string{message->as_string().c_str(), std::min<std::size_t>(message->as_string().size(), 512)};
+  const auto text_of = [inner](std::string_view name) {
+    const auto* member = inner->as_object().if_contains(name);
+    if (member == nullptr || !member->is_string()) return std::string{};
+    return std::string{member->as_string().c_str(), std::min<std::size_t>(member->as_string().size(), 512)};
+  };
+  return {.message = text_of("message"), .code = canonical_code(text_of("code"))};
 }
 }  // namespace
 
@@ -92,11 +112,22 @@ task<result<std::string_view>> response::successful_text(std::size_t limit) {
   if (!text) co_return fail(std::move(text).error());
   if (to_int(status) < 400) co_return *text;
   auto message = "status " + std::to_string(to_int(status));
-  if (const auto said = message_of(*text); !said.empty()) message += ": " + said;
+  const auto said = failure_told(*text);
+  if (!said.message.empty()) message += ": " + said.message;
+  // Several codes share a status (409 is aborted and already_exists); the content's survives the hop when it fits.
+  if (said.code && *said.code != errc::resource_exhausted && status_of(*said.code) == status)
+    co_return fail(*said.code, message);
   co_return fail(error_of(status, message));
 }
 
 namespace detail {
+// The peer's fault, and not the request's for which it was asked.
+std::unexpected<error> undecodable_answer(const error& problem) {
+  return fail(error{errc::data_loss, "the response's body: " + std::string{problem.message()}}
+                  .with_operation(problem.operation())
+                  .with_remedy(problem.remedy()));
+}
+
 std::unexpected<error> missing_path_param(std::string_view name) {
   return fail(errc::internal, "the route has no parameter {" + std::string{name} + "}");
 }

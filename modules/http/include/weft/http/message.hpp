@@ -132,6 +132,7 @@ using middleware = std::function<handler(handler)>;
 
 namespace detail {
 [[nodiscard]] std::unexpected<error> missing_path_param(std::string_view name);
+[[nodiscard]] std::unexpected<error> undecodable_answer(const error& problem);
 [[nodiscard]] std::unexpected<error> malformed_path_param(std::string_view name, std::string_view value,
                                                           std::string_view expected);
 }  // namespace detail
@@ -180,7 +181,9 @@ template <class T>
 task<result<T>> response::as(std::size_t limit) {
   auto text = co_await successful_text(limit);
   if (!text) co_return fail(std::move(text).error());
-  co_return weft::json::decode<T>(*text);
+  auto value = weft::json::decode<T>(*text);
+  if (!value) co_return detail::undecodable_answer(value.error());
+  co_return value;
 }
 
 }  // namespace weft::http

@@ -11,6 +11,7 @@
 // Classification is per purpose: a limit that the callee enforces (429, resource_exhausted) says that it is alive and
 // busy, and an answer that blames the caller (404, invalid_argument) says that it is well, so neither trips a breaker.
 #include <weft/base/error.hpp>
+#include <weft/base/replay.hpp>
 #include <weft/runtime/timer.hpp>
 
 #include <boost/describe/enum.hpp>
@@ -26,12 +27,8 @@ enum class verdict : std::uint8_t {
   ignored,  // it says nothing: cancelled, limited, refused before it was sent
 };
 
-// Whether the same request may be sent twice.
-enum class replay : std::uint8_t {
-  safe,    // idempotent: GET, PUT, DELETE, a query
-  keyed,   // it carries an idempotency key, so the callee recognises the second
-  unsafe,  // only when the first was provably not processed
-};
+// Whether the same request may be sent twice (base/replay.hpp); retry and hedge ask the same question.
+using weft::replay;
 
 // Who is served first when there is too much to do.
 enum class priority : std::uint8_t { critical, high, normal, low };
