@@ -28,7 +28,8 @@ class memory_under_test final : public testkit::broker_under_test {
 class MemoryBrokerConformance : public testing::TestWithParam<testkit::broker_case> {};
 
 // What memory: cannot be asked for: it ends with its process, keeps every duplicate, and takes each message for itself.
-constexpr std::string_view not_for_memory[] = {"SurvivesARestart", "DropsDuplicates", "TakesAllOrNone"};
+constexpr std::string_view not_for_memory[] = {"SurvivesARestart", "DropsDuplicates", "TakesAllOrNone",
+                                               "AFailedSettlementEnds"};
 
 TEST_P(MemoryBrokerConformance, Passes) {
   memory_under_test broker;

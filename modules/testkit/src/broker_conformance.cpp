@@ -112,6 +112,7 @@ namespace {
 std::string missing_fault(const broker_under_test& target, broker_fault fault) {
   if (fault == broker_fault::cut && !target.can_cut()) return "its connections cannot be cut here";
   if (fault == broker_fault::restart && !target.can_restart()) return "it cannot be restarted here";
+  if (fault == broker_fault::settling && !target.can_fail_settling()) return "its settlements cannot fail here";
   if (fault == broker_fault::bound && !target.bound()) return "it has no bound that could be reached here";
   return {};
 }

@@ -107,6 +107,49 @@ task<void> survives_a_restart(broker_trial& t) {
   }
 }
 
+// F12: what is lost with an ephemeral group is said, once the group is there again.
+task<void> tells_of_a_lost_inbox(broker_trial& t) {
+  const auto bus = co_await t.open();
+  const auto c = co_await t.subscribe(*bus, {.patterns = {t.name("inbox")}, .lives = lifetime::ephemeral});
+  co_await t.publish(*bus, numbered("before", t.name("inbox")));
+  co_await t.target.cut(t.l);
+  const auto first = co_await c->next(t.within_patience());
+  const bool lost = !first && first.error().code() == errc::aborted;
+  t.check(lost || (first && *first && (**first).what->id == "before"),
+          "what was in the group comes, or next() says that it is lost");
+  if (!lost) co_await t.settle(*c, **first, settlement::ack());
+  for (int tries = 0;; ++tries) {  // as refuse says whether the group is there
+    outgoing what{.what = numbered("after", t.name("inbox"))};
+    if (bus->features().set.has(feature::mandatory)) what.if_unroutable = unroutable::refuse;
+    const auto sent = co_await publish_one(*bus, t.within_patience(), std::move(what));
+    if (sent) break;
+    t.check(sent.error().code() != errc::not_found, "the group is there when next() has returned");
+    t.check(tries < 50, "publishing works again: " + sent.error().describe());
+    co_await t.wait(100ms);
+  }
+  t.equal((co_await t.receive_and_ack(*c)).what->id, "after", "and it works on, the loss is said once");
+}
+
+// A5, F8: a settlement that fails ends in something.
+task<void> a_failed_settlement_ends(broker_trial& t) {
+  const auto bus = co_await t.open();
+  const auto c = co_await t.subscribe(*bus, {.group = t.name("g"), .patterns = {t.name("x")}, .prefetch = 1});
+  co_await t.publish_many(*bus, t.name("x"), 2);
+  const auto d = co_await t.receive(*c);
+  co_await t.target.fail_settling(t.l, true);
+  const auto first = co_await c->settle(context{}.with_timeout(t.l, 1s), d.tag, settlement::dead_letter("bad"));
+  co_await t.target.fail_settling(t.l, false);
+  bool settled = first.has_value();
+  for (int tries = 0; !settled; ++tries) {
+    t.check(tries < 50, "it can be settled in the end");
+    const auto again = co_await c->settle(t.within_patience(), d.tag, settlement::dead_letter("bad"));
+    settled = again || again.error().code() == errc::aborted;
+    if (!settled) co_await t.wait(100ms);
+  }
+  std::set<std::string> handled;
+  while (!handled.contains("1")) handled.insert((co_await t.receive_and_ack(*c)).what->id);
+}
+
 task<void> publish_one_more(broker_trial& t, broker& bus, bool& taken) {
   co_await t.publish(bus, numbered("waits", t.name("x")));
   taken = true;
@@ -150,6 +193,16 @@ constexpr broker_case cases[] = {
      {feature::durable},
      broker_fault::restart,
      survives_a_restart},
+    {"TellsOfALostInbox",
+     "a consumer of an ephemeral group learns that it was lost",
+     {feature::ephemeral},
+     broker_fault::cut,
+     tells_of_a_lost_inbox},
+    {"AFailedSettlementEnds",
+     "a delivery whose settlement failed is settled again, and frees its place",
+     {feature::dead_letter},
+     broker_fault::settling,
+     a_failed_settlement_ends},
     {"PushesBack", "a full group makes publishers wait, in bounded memory", {}, broker_fault::bound, pushes_back},
 };
 

@@ -63,6 +63,21 @@ task<void> tells_of_no_taker(broker_trial& t) {
   t.equal((co_await t.receive_ids(*c, 1)).size(), 1, "messages");
 }
 
+// F1: with a delay as well, success means that a group has it or will have it.
+task<void> tells_of_no_taker_of_what_is_delayed(broker_trial& t) {
+  const auto bus = co_await t.open();
+  const auto c = co_await t.subscribe(*bus, {.group = t.name("g"), .patterns = {t.name("x")}});
+  const auto ask = [&](std::string_view topic) {
+    return publish_one(
+        *bus, t.within_patience(),
+        {.what = numbered("1", t.name(topic)), .delay = 300ms, .if_unroutable = unroutable::refuse});
+  };
+  const auto refused = co_await ask("y");
+  t.check(!refused && refused.error().code() == errc::not_found, "nobody takes it: errc::not_found, at once");
+  t.ok(co_await ask("x"), "somebody takes it");
+  t.equal((co_await t.receive_ids(*c, 1)).size(), 1, "messages");
+}
+
 // Of several groups and topics, one after another and beside each other; and what was refused may be sent again.
 task<void> takes_all_or_none(broker_trial& t) {
   const auto bus = co_await t.open();
@@ -115,6 +130,11 @@ constexpr broker_case cases[] = {
      {feature::mandatory},
      broker_fault::none,
      tells_of_no_taker},
+    {"TellsOfNoTakerOfWhatIsDelayed",
+     "a publisher learns that nobody takes its message, also when it is delayed",
+     {feature::mandatory, feature::delay},
+     broker_fault::none,
+     tells_of_no_taker_of_what_is_delayed},
     {"DropsDuplicates",
      "the broker drops a message whose id it has seen",
      {feature::deduplication},

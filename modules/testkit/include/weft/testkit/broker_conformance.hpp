@@ -45,6 +45,10 @@ class broker_under_test {
   virtual task<void> cut(loop&) { co_return; }
   // The broker ends and starts, and keeps what is durable.
   virtual task<void> restart(loop&) { co_return; }
+  // While it is on, the broker cannot put a message aside (a full disk, an alarm); deliveries and acknowledgements may
+  // go on. Publishing need not work meanwhile.
+  [[nodiscard]] virtual bool can_fail_settling() const { return false; }
+  virtual task<void> fail_settling(loop&, bool /*on*/) { co_return; }
   // How many small messages a group takes before publish() waits; nullopt: it has no bound to test.
   [[nodiscard]] virtual std::optional<std::size_t> bound() const { return std::nullopt; }
 
@@ -55,7 +59,7 @@ class broker_under_test {
   [[nodiscard]] virtual std::size_t many() const { return 100'000; }
 };
 
-enum class broker_fault : std::uint8_t { none, cut, restart, bound };
+enum class broker_fault : std::uint8_t { none, cut, restart, bound, settling };
 
 class broker_trial;  // one run of a case
 
