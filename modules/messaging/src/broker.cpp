@@ -24,6 +24,18 @@ result<> outgoing::validate(const message_limits& limits) const {
 
 std::optional<result<>> consumer::try_settle(delivery_tag, settlement&) { return std::nullopt; }
 
+task<result<std::vector<raw_delivery>>> consumer::next_some(context ctx) {
+  std::vector<raw_delivery> some;
+  WEFT_CO_TRY(auto first, co_await next(std::move(ctx)));
+  if (first) some.push_back(*std::move(first));
+  while (!some.empty()) {
+    auto more = try_next();
+    if (!more) break;
+    some.push_back(*std::move(more));
+  }
+  co_return some;
+}
+
 task<result<>> broker::check(context) { co_return result<>{}; }
 
 task<result<>> publish_one(broker& to, context ctx, outgoing what) {

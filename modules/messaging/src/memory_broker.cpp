@@ -23,17 +23,18 @@ class publication {
  public:
   publication(group_hub& hub, loop& l) : hub_{hub}, loop_{l}, now_{.now = l.now(), .wall = l.wall_now()} {}
 
-  // Takes the message if every group that wants it has room; else gives the first that has none.
-  hub_group_ptr take(outgoing& what) {
+  // Takes the message if every group that wants it has room; else gives the first that has none. `served` has granted
+  // room to it before.
+  hub_group_ptr take(outgoing& what, const hub_group* served = nullptr) {
     const auto bytes = what.what.size();
     if (!last_ || last_->topic != what.what.topic) takers_ = hub_.takers_of(what.what.topic);
     for (const auto& group : *takers_)
-      if (!group->queue->has_room(1, bytes) || !group->queue->has_room_on(what.what.key)) return group;
+      if (!hub_.admits(*group, 1, bytes, what.what.key, loop_, served)) return group;
     last_ = share(std::move(what.what));
     now_.delay = what.delay;
     for (const auto& group : *takers_) {
       group->queue->add(last_, bytes, now_);
-      group_hub::wake_consumer(*group, loop_);
+      group_hub::notify(*group, &loop_);
     }
     return nullptr;
   }
@@ -90,21 +91,21 @@ broker_admin* memory_broker::admin() noexcept { return admin_.get(); }
 
 task<result<>> memory_broker::publish_waiting(context until, outgoing& what) {
   auto& hub = hub_->groups();
+  hub_publisher_place place{hub, loop_};
   for (;;) {
-    const auto waits = std::make_shared<hub_sleeper>(loop_);
-    hub_group_ptr blocked;
     {
       const guard locked{hub.lock};
       publication one{hub, loop_};
-      blocked = one.take(what);
+      const auto served = place.leave();
+      const auto bytes = what.what.size();
+      const auto blocked = one.take(what, served.get());
+      if (served) group_hub::notify(*served, &loop_);
       if (blocked == nullptr) co_return one.outcome(what);
-      blocked->publishers.push_back(waits);
+      room_waiter need{.who = std::make_shared<hub_sleeper>(loop_), .bytes = bytes};
+      if (!blocked->queue->has_room_on(what.what.key)) need.key = what.what.key;
+      place.enter(blocked, std::move(need));
     }
-    const hub_publisher_place place{hub, blocked, waits};
-    if (const auto woken = co_await waits->wake.wait(until); !woken) {
-      if (woken.error().code() != errc::deadline_exceeded) co_return fail(woken.error());
-      co_return fail(group_full(*blocked, hub.limits.queue));
-    }
+    WEFT_CO_TRY_VOID(co_await place.wait(until));
   }
 }
 

@@ -10,40 +10,49 @@ using guard = group_hub::guard;
 
 namespace {
 
-// Posted to a loop. One that ends without having run it passes the word on.
+// On the pool of the loop that asked. Dropped with the pool: then that loop waits for nothing any more, and every other
+// one that does has a request of its own.
+class commit_worker {
+ public:
+  commit_worker(std::shared_ptr<sqlite_hub::state> hub, const loop& l, clock_offset now)
+      : hub_{std::move(hub)}, loop_{&l}, now_{now} {}
+  commit_worker(commit_worker&&) noexcept = default;
+  ~commit_worker() {
+    if (hub_) hub_->forget_request(*loop_);
+  }
+  void operator()() {
+    const auto hub = std::exchange(hub_, nullptr);
+    hub->forget_request(*loop_);  // what is told from now on asks again, unless it is found below
+    hub->work_off(*loop_, now_);
+  }
+
+ private:
+  std::shared_ptr<sqlite_hub::state> hub_;
+  const loop* loop_;
+  clock_offset now_;
+};
+
+// Posted to a loop, so that what is told in one turn of it goes into one commit.
 class commit_request {
  public:
   commit_request(std::shared_ptr<sqlite_hub::state> hub, loop& l) : hub_{std::move(hub)}, loop_{&l} {}
   commit_request(commit_request&&) noexcept = default;
   ~commit_request() {
-    if (hub_) hub_->lost_loop(*loop_);
-  }
-  void operator()() { std::exchange(hub_, nullptr)->start_commit(*loop_); }
-
- private:
-  std::shared_ptr<sqlite_hub::state> hub_;
-  loop* loop_;
-};
-
-// What comes back to the loop; if that has ended, what was begun is ended here.
-class commit_end {
- public:
-  commit_end(std::shared_ptr<sqlite_hub::state> hub, std::shared_ptr<commit_batch> batch, loop& l)
-      : hub_{std::move(hub)}, batch_{std::move(batch)}, loop_{&l} {}
-  commit_end(commit_end&&) noexcept = default;
-  ~commit_end() {
-    if (hub_) hub_->end_commit(*batch_, nullptr);
+    if (hub_) hub_->forget_request(*loop_);
   }
   void operator()() {
-    const auto hub = std::exchange(hub_, nullptr);
-    hub->end_commit(*batch_, loop_);
+    auto hub = std::exchange(hub_, nullptr);
+    const clock_offset now{.wall = loop_->wall_now(), .steady = loop_->now()};
+    // The pool's thread is not the last one to let go of the hub.
+    loop_->offload(commit_worker{hub, *loop_, now}, [hub] {});
   }
 
  private:
   std::shared_ptr<sqlite_hub::state> hub_;
-  std::shared_ptr<commit_batch> batch_;
   loop* loop_;
 };
+
+constexpr int commits_in_a_row = 8;  // then others who wait for the pool have a turn
 
 result<> write_batch(sqlite_store& store, const commit_batch& batch) {
   std::vector<const published_message*> published;
@@ -58,18 +67,58 @@ result<> write_batch(sqlite_store& store, const commit_batch& batch) {
 }  // namespace
 
 void sqlite_hub::state::told(loop& from) {
-  if (!anything.load(std::memory_order_acquire) || busy.exchange(true)) return;
-  from.post(commit_request{shared_from_this(), from});
+  if (!anything.load() || running.load()) return;
+  if (asked.exchange(&from) != &from) from.post(commit_request{shared_from_this(), from});
 }
 
-std::shared_ptr<commit_batch> sqlite_hub::state::cut_batch(loop& l) {
-  auto batch = std::make_shared<commit_batch>();
-  batch->offset = {.wall = l.wall_now(), .steady = l.now()};
+void sqlite_hub::state::forget_request(const loop& l) noexcept {
+  const loop* mine = &l;
+  asked.compare_exchange_strong(mine, nullptr);
+}
+
+bool sqlite_hub::state::has_home(const loop& l) const {
+  return std::ranges::find(homes, &l, &std::pair<loop*, std::size_t>::first) != homes.end();
+}
+
+void sqlite_hub::state::ask_all_homes() {
+  for (const auto& [home, brokers] : homes) home->post(commit_request{shared_from_this(), *home});
+}
+
+void sqlite_hub::state::work_off(const loop& home, clock_offset now) {
+  if (running.exchange(true)) return;
+  for (int commits = 0;; ++commits) {
+    std::unique_ptr<commit_batch> batch;
+    {
+      const guard locked{groups.lock};
+      // A loop whose brokers have gone may be ending, and waits for this thread.
+      const bool leaves = commits == commits_in_a_row || (commits > 0 && !has_home(home));
+      if (leaves && !homes.empty()) {
+        running = false;
+        return ask_all_homes();
+      }
+      batch = cut_batch(now);
+      if (!batch) {
+        running = false;
+        return;
+      }
+    }
+    batch->outcome = write_batch(*store, *batch);
+    const guard locked{groups.lock};
+    if (end_commit(*batch)) continue;
+    running = false;
+    return;
+  }
+}
+
+std::unique_ptr<commit_batch> sqlite_hub::state::cut_batch(clock_offset now) {
+  auto batch = std::make_unique<commit_batch>();
+  batch->offset = now;
   batch->replays = std::exchange(replays, {});
-  for (const auto& r : batch->replays) r->outcome = groups.replay_locked(l, r->group, std::move(r->numbers));
+  for (const auto& r : batch->replays)
+    r->outcome = groups.replay_locked(r->at, nullptr, r->group, std::move(r->numbers));
   if (changes.empty() && publishes.empty()) {
     anything = false;
-    end_replays(batch->replays, {}, &l);
+    end_replays(batch->replays, {});
     return nullptr;
   }
   batch->changes = std::exchange(changes, {});
@@ -81,6 +130,8 @@ std::shared_ptr<commit_batch> sqlite_hub::state::cut_batch(loop& l) {
       break;
     messages += next.messages.size();
     bytes += next.bytes;
+    if (const auto& at = next.messages.front().at; at.now > batch->offset.steady)
+      batch->offset = {.wall = at.wall, .steady = at.now};
     for (auto& m : next.messages)
       if (m.durable) m.record = next_record++;
     batch->publishes.push_back(std::move(publishes.front()));
@@ -107,84 +158,77 @@ void sqlite_hub::state::find_duplicates(commit_batch& batch) {
     }
 }
 
-void sqlite_hub::state::start_commit(loop& l) {
-  std::shared_ptr<commit_batch> batch;
-  {
-    const guard locked{groups.lock};
-    batch = cut_batch(l);
-    if (!batch) busy = false;
-  }
-  if (!batch) return;
-  l.offload([s = this, b = batch.get()] { b->outcome = write_batch(*s->store, *b); },
-            commit_end{shared_from_this(), batch, l});
-}
-
-void sqlite_hub::state::end_waiting(const commit_batch& batch, const loop* l) {
+void sqlite_hub::state::end_waiting(const commit_batch& batch) {
   std::erase_if(waiting, [&](const std::shared_ptr<pending_commit>& w) {
     if (w->number > batch.last_change) return false;
     w->outcome = batch.outcome;
-    group_hub::wake(w->who, l);
+    group_hub::wake(w->who, nullptr);
     return true;
   });
 }
 
-void sqlite_hub::state::end_commit(commit_batch& batch, loop* l) {
-  {
-    const guard locked{groups.lock};
-    if (batch.outcome) {
-      safe_changes = batch.last_change;
-      for (auto& each : batch.ids) ids.add(std::move(each));
-      ++counted.commits;
-      commits_.add();
-    } else {  // the changes are tried again with the next commit: they have happened
-      batch.changes.insert(batch.changes.end(), std::make_move_iterator(changes.begin()),
-                           std::make_move_iterator(changes.end()));
-      changes = std::move(batch.changes);
-      ++counted.failed_commits;
-      failures_.add();
-    }
-    for (const auto& p : batch.publishes) {
-      if (batch.outcome) {
-        enter(*p, l);
-        counted.published += p->messages.size();
-        published_.add(p->messages.size());
-      } else {
-        refuse(*p, l);
-      }
-      finish(*p, batch.outcome, l);
-    }
-    end_waiting(batch, l);
-    end_replays(batch.replays, batch.outcome, l);
-    anything = !changes.empty() || !publishes.empty() || !replays.empty();
-    busy = false;
-    auto* next = l != nullptr ? l : (homes.empty() ? nullptr : homes.front().first);
-    // After a failure only somebody new tries again, so that a dead disk keeps nobody busy.
-    const bool goes_on = batch.outcome || !publishes.empty() || !waiting.empty() || !replays.empty();
-    if (goes_on && next != nullptr) told(*next);  // under the lock, which its broker needs in order to go
+bool sqlite_hub::state::end_commit(commit_batch& batch) {
+  if (batch.outcome) {
+    safe_changes = batch.last_change;
+    for (auto& each : batch.ids) ids.add(std::move(each));
+    ++counted.commits;
+    commits_.add();
+  } else {  // the changes are tried again with the next commit: they have happened
+    batch.changes.insert(batch.changes.end(), std::make_move_iterator(changes.begin()),
+                         std::make_move_iterator(changes.end()));
+    changes = std::move(batch.changes);
+    ++counted.failed_commits;
+    failures_.add();
   }
+  for (const auto& p : batch.publishes) {
+    if (batch.outcome) {
+      enter(*p, nullptr);
+      counted.published += p->messages.size();
+      published_.add(p->messages.size());
+    } else {
+      refuse(*p);
+    }
+    finish(*p, batch.outcome, nullptr);
+  }
+  end_waiting(batch);
+  end_replays(batch.replays, batch.outcome);
+  anything = !changes.empty() || !publishes.empty() || !replays.empty();
+  // After a failure only somebody new tries again, so that a dead disk keeps nobody busy.
+  return batch.outcome || !publishes.empty() || !waiting.empty() || !replays.empty();
 }
 
-task<result<>> sqlite_hub::state::settled(loop& from, context ctx) {
+// Null: all is safe already.
+task<result<std::shared_ptr<pending_commit>>> sqlite_hub::state::next_commit(loop& from, context ctx) {
   const auto self = shared_from_this();
   const auto w = std::make_shared<pending_commit>();
   w->who = std::make_shared<hub_sleeper>(from);
   {
     const guard locked{groups.lock};
-    if (safe_changes >= told_changes) co_return result<>{};
+    if (safe_changes >= told_changes) co_return nullptr;
     w->number = told_changes;
     waiting.push_back(w);
   }
   commit_wait waiting_for_it{groups, w->who};
   told(from);
   WEFT_CO_TRY_VOID(co_await waiting_for_it.end(ctx));
-  co_return w->outcome;
+  co_return w;
 }
 
-void sqlite_hub::state::end_replays(const std::vector<pending_replay_ptr>& ended, const result<>& outcome,
-                                    const loop* l) {
+task<result<>> sqlite_hub::state::settled(loop& from, context ctx) {
+  WEFT_CO_TRY(const auto commit, co_await next_commit(from, std::move(ctx)));
+  co_return commit ? commit->outcome : result<>{};
+}
+
+task<result<>> sqlite_hub::state::noted(loop& from, context ctx) {
+  // A disk that fails keeps nobody from handling what is there.
+  WEFT_CO_TRY_VOID(co_await next_commit(from, std::move(ctx)));
+  co_return result<>{};
+}
+
+void sqlite_hub::state::end_replays(const std::vector<pending_replay_ptr>& ended, const result<>& outcome) {
   for (const auto& r : ended) {
     if (!outcome && r->outcome) r->outcome = fail(outcome.error());
-    group_hub::wake(r->who, l);
+    group_hub::wake(r->who, nullptr);
   }
 }
 
@@ -192,7 +236,10 @@ task<result<std::size_t>> sqlite_hub::state::replay(loop& from, context ctx, std
                                                     std::vector<std::uint64_t> numbers) {
   const auto self = shared_from_this();
   const auto r = std::make_shared<pending_replay>(pending_replay{
-      .group = std::move(group), .numbers = std::move(numbers), .who = std::make_shared<hub_sleeper>(from)});
+      .group = std::move(group),
+      .numbers = std::move(numbers),
+      .at = {.now = from.now(), .wall = from.wall_now()},
+      .who = std::make_shared<hub_sleeper>(from)});
   {
     const guard locked{groups.lock};
     replays.push_back(r);
@@ -219,13 +266,6 @@ void sqlite_hub::state::leave_home(loop& l) {
   const guard locked{groups.lock};
   const auto known = std::ranges::find(homes, &l, &std::pair<loop*, std::size_t>::first);
   if (--known->second == 0) homes.erase(known);
-}
-
-void sqlite_hub::state::lost_loop(const loop& l) {
-  const guard locked{groups.lock};
-  busy = false;
-  for (const auto& [home, brokers] : homes)
-    if (home != &l) return told(*home);
 }
 
 }  // namespace weft::messaging

@@ -102,23 +102,26 @@ void sqlite_hub::state::let_go(std::uint64_t record, std::uint64_t taker) {
 
 // ---- publishing
 
-sqlite_hub::state::admission sqlite_hub::state::admit(const pending_publish_ptr& p, const std::vector<outgoing>& asked,
-                                                      loop& l) {
-  struct need {
+sqlite_hub::state::admission sqlite_hub::state::admit(const pending_publish_ptr& p, const std::vector<outgoing>& batch,
+                                                      loop& l, const hub_group* served) {
+  struct room_needed {
     const hub_group_ptr* group;
     std::size_t messages, bytes;
   };
-  std::vector<need> needs;
+  std::vector<room_needed> needs;
   bool durable = false;
+  std::string blocked_key;
+  hub_group_ptr blocked;
   for (std::size_t i = 0; i < p->messages.size(); ++i) {
     auto& m = p->messages[i];
     const bool same_topic = i > 0 && p->messages[i - 1].what->topic == m.what->topic;
     m.takers = same_topic ? p->messages[i - 1].takers : groups.takers_of(m.what->topic);
-    if (m.takers->empty() && asked[i].if_unroutable == unroutable::refuse) return {.full = {}, .unrouted = i};
+    if (m.takers->empty() && batch[i].if_unroutable == unroutable::refuse)
+      return {.full = {}, .need = {}, .unrouted = i};
     m.durable = false;
     for (const auto& g : *m.takers) {
-      if (!g->queue->has_room_on(m.what->key)) return {.full = g, .unrouted = {}};
-      const auto known = std::ranges::find_if(needs, [&](const need& n) { return *n.group == g; });
+      if (!blocked && !g->queue->has_room_on(m.what->key)) blocked = g, blocked_key = m.what->key;
+      const auto known = std::ranges::find_if(needs, [&](const room_needed& n) { return *n.group == g; });
       if (known == needs.end())
         needs.push_back({&g, 1, m.bytes});
       else
@@ -127,8 +130,14 @@ sqlite_hub::state::admission sqlite_hub::state::admit(const pending_publish_ptr&
     }
     durable = durable || m.durable;
   }
-  for (const auto& n : needs)
-    if (!(*n.group)->queue->has_room(n.messages, n.bytes)) return {.full = *n.group, .unrouted = {}};
+  for (const auto& n : needs) {
+    const auto& g = *n.group;
+    const bool held_up = g == blocked;
+    if (!held_up && groups.admits(*g, n.messages, n.bytes, {}, l, served)) continue;
+    return {.full = g,
+            .need = {.messages = n.messages, .bytes = n.bytes, .key = held_up ? blocked_key : std::string{}},
+            .unrouted = {}};
+  }
   for (const auto& n : needs) (*n.group)->queue->reserve(n.messages, n.bytes);
   if (!durable) {  // nothing is to be written
     enter(*p, &l);
@@ -145,7 +154,10 @@ void sqlite_hub::state::enter(const pending_publish& p, const loop* l) {
   for (const auto& m : p.messages) {
     std::uint32_t keepers = 0;
     if (m.duplicate) {
-      for (const auto& g : *m.takers) g->queue->release_reserved(1, m.bytes);
+      for (const auto& g : *m.takers) {
+        g->queue->release_reserved(1, m.bytes);
+        group_hub::notify(*g, l);
+      }
       continue;
     }
     for (const auto& g : *m.takers) keepers += g->journal && !g->removed ? 1 : 0;
@@ -153,20 +165,20 @@ void sqlite_hub::state::enter(const pending_publish& p, const loop* l) {
     if (keepers == 0 && m.record != 0) tell(erase_message{m.record});
     for (const auto& g : *m.takers) {
       g->queue->release_reserved(1, m.bytes);
-      if (g->removed) continue;
+      if (g->removed) continue;  // with its waiters
       auto at = m.at;
       at.record = g->journal ? m.record : 0;
       g->queue->add(m.what, m.bytes, at);
-      if (!g->idle.empty()) group_hub::wake_one(g->idle, l);
+      group_hub::notify(*g, l);
     }
   }
 }
 
-void sqlite_hub::state::refuse(const pending_publish& p, const loop* l) {
+void sqlite_hub::state::refuse(const pending_publish& p) {
   for (const auto& m : p.messages)
     for (const auto& g : *m.takers) {
       g->queue->release_reserved(1, m.bytes);
-      if (!g->publishers.empty()) group_hub::wake_one(g->publishers, l);
+      group_hub::notify(*g, nullptr);
     }
 }
 
@@ -193,7 +205,7 @@ void sqlite_hub::cut() {
 
 task<result<>> sqlite_hub::reopen(loop& l, blocking_disk* disk) {
   const auto s = state_;
-  while (s->busy.exchange(true)) WEFT_CO_TRY_VOID(co_await sleep(l, context{}, std::chrono::milliseconds{1}));
+  while (s->running.exchange(true)) WEFT_CO_TRY_VOID(co_await sleep(l, context{}, std::chrono::milliseconds{1}));
   const clock_offset now{.wall = l.wall_now(), .steady = l.now()};
   auto done = co_await blocking(l, [held = s, disk, now, &l]() mutable {
     auto started = [&] {
@@ -203,7 +215,7 @@ task<result<>> sqlite_hub::reopen(loop& l, blocking_disk* disk) {
     held.reset();
     return started;
   });
-  s->busy = false;
+  s->running = false;
   s->told(l);
   co_return done;
 }

@@ -1,8 +1,11 @@
 #pragma once
 // The groups in memory, the file behind them, and the commits between the two.
 //
-// One commit at a time: what comes meanwhile gathers, and goes together with the next. A commit runs on the pool of the
-// loop that asked for it, and ends on that loop; should that loop end first, another one of the hub's goes on.
+// One commit at a time: what comes meanwhile gathers, and goes together with the next. Progress hangs on no loop. Whoever
+// has told something asks for a commit on the pool of its own loop; the first of them to get there does the work for
+// all, commit by commit, until nothing is left, and wakes each one who waits by a message to its loop. The others find
+// that somebody is at it, or that nothing is left, and go. Before it stops with work left it asks all loops that have a
+// broker again.
 #include <weft/messaging_sqlite/sqlite_broker.hpp>
 #include <weft/observe/metrics.hpp>
 
@@ -38,6 +41,7 @@ struct pending_commit {
 struct pending_replay {
   std::string group;
   std::vector<std::uint64_t> numbers;
+  group_queue::arrival at;  // when it was asked for
   hub_sleeper_ptr who;
   result<std::size_t> outcome = 0;
 };
@@ -70,7 +74,7 @@ struct commit_batch {
   std::vector<remembered_id> ids;  // new ones
   std::uint64_t forget = 0;        // old ones, up to this row
   clock_offset offset;
-  result<> outcome = fail(errc::unavailable, "the loop has ended");
+  result<> outcome;
 };
 
 struct sqlite_hub::state final : hub_record, std::enable_shared_from_this<sqlite_hub::state> {
@@ -86,6 +90,7 @@ struct sqlite_hub::state final : hub_record, std::enable_shared_from_this<sqlite
   void removed(const hub_group& g) override;
   void told(loop& from) override;
   task<result<>> settled(loop& from, context ctx) override;
+  task<result<>> noted(loop& from, context ctx) override;
   task<result<std::size_t>> replay(loop& from, context ctx, std::string group,
                                    std::vector<std::uint64_t> numbers) override;
 
@@ -95,16 +100,19 @@ struct sqlite_hub::state final : hub_record, std::enable_shared_from_this<sqlite
   void add_home(loop& l);
   void leave_home(loop& l);
 
-  // Finds who takes the messages, and lets them in if there is room for all.
+  // Finds who takes the messages, and lets them in if there is room for all. `served` has granted room before.
   struct admission {
     hub_group_ptr full;                   // this one has none
+    room_waiter need;                     // of it
     std::optional<std::size_t> unrouted;  // nobody takes this message, and that is to be refused
   };
-  [[nodiscard]] admission admit(const pending_publish_ptr& p, const std::vector<outgoing>& asked, loop& l);
+  [[nodiscard]] admission admit(const pending_publish_ptr& p, const std::vector<outgoing>& batch, loop& l,
+                                const hub_group* served);
 
-  void start_commit(loop& l);
-  void end_commit(commit_batch& batch, loop* l);  // null: the loop that began it has ended
-  void lost_loop(const loop& l);
+  // On a thread of a pool; blocks. Commits until nothing is left to do, or until others of the pool should have a turn.
+  void work_off(const loop& home, clock_offset now);
+  // A request of that loop is over; the next one has to be posted.
+  void forget_request(const loop& l) noexcept;
   // Under the lock, with no commit running. Blocks.
   result<> start_again(loop& clock, blocking_disk* disk, clock_offset now);
 
@@ -120,23 +128,29 @@ struct sqlite_hub::state final : hub_record, std::enable_shared_from_this<sqlite
   std::vector<pending_replay_ptr> replays;
   std::vector<std::pair<loop*, std::size_t>> homes;  // of the brokers
   std::atomic<bool> anything{false};                 // to write
-  std::atomic<bool> busy{false};                     // a commit runs, or has been asked for
+  std::atomic<bool> running{false};                  // somebody works it off, and will look again before it goes
+  std::atomic<const loop*> asked{nullptr};           // the last loop that asked: its request has not begun yet
   figures counted;
   id_memory ids;
 
  private:
-  [[nodiscard]] std::shared_ptr<commit_batch> cut_batch(loop& l);
+  [[nodiscard]] std::unique_ptr<commit_batch> cut_batch(clock_offset now);
+  [[nodiscard]] bool end_commit(commit_batch& batch);  // whether to go on
+  [[nodiscard]] bool has_home(const loop& l) const;
+  void ask_all_homes();
+  [[nodiscard]] task<result<std::shared_ptr<pending_commit>>> next_commit(loop& from, context ctx);
   void find_duplicates(commit_batch& batch);
   result<> load_groups();
   result<> load_letters();
   result<> load_ids();
   result<> load_messages(clock_offset now);
   void restore(const stored_message& m, clock_offset now);
+  // `l`: on whose thread it is; null: a pool's.
   void enter(const pending_publish& p, const loop* l);
-  void refuse(const pending_publish& p, const loop* l);
+  void refuse(const pending_publish& p);
   void finish(pending_publish& p, result<> outcome, const loop* l);
-  void end_waiting(const commit_batch& batch, const loop* l);
-  void end_replays(const std::vector<pending_replay_ptr>& ended, const result<>& outcome, const loop* l);
+  void end_waiting(const commit_batch& batch);
+  void end_replays(const std::vector<pending_replay_ptr>& ended, const result<>& outcome);
   void add_metrics();
 
   std::unordered_map<std::uint64_t, hub_group*> by_id_;  // while loading

@@ -1,5 +1,7 @@
 #include "id_memory.hpp"
 
+#include <weft/base/saturating.hpp>
+
 #include <algorithm>
 
 namespace weft::messaging {
@@ -10,7 +12,7 @@ void id_memory::add(remembered_id r) {
 }
 
 std::uint64_t id_memory::forget(wall_time now) {
-  while (!in_order_.empty() && (in_order_.size() > most_ || now - in_order_.front().at > window_)) {
+  while (!in_order_.empty() && (in_order_.size() > most_ || time_between(in_order_.front().at, now) > window_)) {
     forgotten_ = in_order_.front().row;
     ids_.erase(in_order_.front().id);
     in_order_.pop_front();

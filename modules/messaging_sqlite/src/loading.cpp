@@ -109,7 +109,7 @@ void sqlite_hub::state::restore(const stored_message& m, clock_offset now) {
 result<> sqlite_hub::state::start_again(loop& clock, blocking_disk* disk, clock_offset now) {
   groups.lose_everything_in_flight();
   for (const auto& p : publishes) {
-    refuse(*p, nullptr);
+    refuse(*p);
     finish(*p, fail(errc::unavailable, "the broker was restarted"), nullptr);
   }
   publishes.clear();
@@ -117,7 +117,7 @@ result<> sqlite_hub::state::start_again(loop& clock, blocking_disk* disk, clock_
     w->outcome = fail(errc::unavailable, "the broker was restarted");
     group_hub::wake(w->who, nullptr);
   }
-  end_replays(std::exchange(replays, {}), fail(errc::unavailable, "the broker was restarted"), nullptr);
+  end_replays(std::exchange(replays, {}), fail(errc::unavailable, "the broker was restarted"));
   changes.clear();
   safe_changes = told_changes;
   shared.clear();
@@ -131,8 +131,8 @@ result<> sqlite_hub::state::start_again(loop& clock, blocking_disk* disk, clock_
   WEFT_TRY_VOID(load(clock, now));
   for (const auto& [name, g] : groups.groups) {
     if (g->journal && !by_id_.contains(g->id)) patterns_changed(*g);  // its definition was not committed
-    for (const auto& c : g->idle) group_hub::wake(c, nullptr);
-    g->idle.clear();
+    while (!g->idle.empty()) group_hub::wake_consumer(*g, nullptr);
+    group_hub::notify(*g, nullptr);
   }
   return {};
 }

@@ -1,3 +1,4 @@
+#include <weft/base/saturating.hpp>
 #include <weft/messaging/core/hub_admin.hpp>
 #include <weft/runtime/blocking.hpp>
 
@@ -43,10 +44,6 @@ pending_publish_ptr make_pending(std::vector<outgoing>& batch, loop& l) {
   p->publisher = std::make_shared<hub_sleeper>(l);
   p->messages.resize(batch.size());
   const group_queue::arrival now{.now = l.now(), .wall = l.wall_now()};
-  const auto later = [&](duration by) {
-    return by >= wall_time::max() - now.wall ? wall_time::max()
-                                             : now.wall + std::chrono::duration_cast<wall_time::duration>(by);
-  };
   for (std::size_t i = 0; i < batch.size(); ++i) {
     auto& from = batch[i];
     auto& m = p->messages[i];
@@ -54,8 +51,8 @@ pending_publish_ptr make_pending(std::vector<outgoing>& batch, loop& l) {
     p->bytes += m.bytes;
     m.at = now;
     m.at.delay = from.delay;
-    if (from.delay > duration::zero()) m.due = later(from.delay);
-    if (from.what.time_to_live > duration::zero()) m.expires = later(from.what.time_to_live);
+    if (from.delay > duration::zero()) m.due = later(now.wall, from.delay);
+    if (from.what.time_to_live > duration::zero()) m.expires = later(now.wall, from.what.time_to_live);
     m.what = share(std::move(from.what));
   }
   return p;
@@ -89,25 +86,27 @@ task<std::vector<result<>>> sqlite_broker::publish(context ctx, std::vector<outg
   if (const auto wrong = first_wrong(batch, s->options)) co_return refuse_all(count, wrong->first, wrong->second);
   const auto p = make_pending(batch, loop_);
   const auto until = ctx.with_timeout(loop_, s->options.publish_wait);
+  hub_publisher_place place{s->groups, loop_};
   for (;;) {
     sqlite_hub::state::admission admitted;
-    const auto waits = std::make_shared<hub_sleeper>(loop_);
     {
       const guard locked{s->groups.lock};
-      admitted = s->admit(p, batch, loop_);
-      if (admitted.full) admitted.full->publishers.push_back(waits);
+      const auto served = place.leave();
+      admitted = s->admit(p, batch, loop_, served.get());
+      if (served) group_hub::notify(*served, &loop_);
+      if (admitted.full) {
+        admitted.need.who = std::make_shared<hub_sleeper>(loop_);
+        place.enter(admitted.full, std::move(admitted.need));
+      }
     }
     if (admitted.unrouted) {
       const auto& topic = p->messages[*admitted.unrouted].what->topic;
       co_return refuse_all(count, *admitted.unrouted, error{errc::not_found, "no group takes '" + topic + "'"});
     }
     if (!admitted.full) break;
-    const hub_publisher_place place{s->groups, admitted.full, waits};
-    if (const auto woken = co_await waits->wake.wait(until); !woken) {
-      auto why = woken.error();
-      if (why.code() == errc::deadline_exceeded) why = group_full(*admitted.full, s->groups.limits.queue);
-      co_return std::vector<result<>>(count, fail(why.as_unprocessed()));
-    }
+    s->told(loop_);  // of what had expired, and has made no room
+    if (auto room = co_await place.wait(until); !room)
+      co_return std::vector<result<>>(count, fail(room.error().as_unprocessed()));
   }
   commit_wait waiting_for_it{s->groups, p->publisher};
   s->told(loop_);

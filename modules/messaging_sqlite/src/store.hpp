@@ -6,6 +6,7 @@
 //     dead_letters   with a copy of the message
 //     groups         durable ones
 //     published_ids  those that are remembered, the oldest first
+#include <weft/base/saturating.hpp>
 #include <weft/storage/sqlite_file.hpp>
 
 #include <span>
@@ -20,10 +21,13 @@ namespace weft::messaging {
 struct clock_offset {
   wall_time wall;
   steady_time steady;
+  // "Never" stays so.
   [[nodiscard]] wall_time to_wall(steady_time at) const {
-    return wall + std::chrono::duration_cast<wall_time::duration>(at - steady);
+    return at == steady_time::max() ? wall_time::max() : later(wall, time_between(steady, at));
   }
-  [[nodiscard]] steady_time to_steady(wall_time at) const { return steady + (at - wall); }
+  [[nodiscard]] steady_time to_steady(wall_time at) const {
+    return at == wall_time::max() ? steady_time::max() : later(steady, time_between(wall, at));
+  }
 };
 
 struct stored_group {

@@ -2,6 +2,7 @@
 #include <weft/messaging_sqlite/sqlite_broker.hpp>
 #include <weft/observe/metrics.hpp>
 #include <weft/runtime/sleep.hpp>
+#include <weft/runtime/task_group.hpp>
 #include <weft/testkit/simulation.hpp>
 
 #include <gtest/gtest.h>
@@ -70,6 +71,72 @@ task<void> attempts_and_failures(setting& s) {
   co_await s.kill();
   EXPECT_EQ((co_await s.receive(*c)).attempt, 4u);
 }
+// F14: a handler that ends its process as soon as it has its message has made an attempt, each time.
+task<void> killing_handler(setting& s) {
+  co_await s.open();
+  auto c = co_await s.subscribe();
+  (co_await s.publish("1", "k")).value();
+  for (std::uint32_t life = 1; life <= 4; ++life) {
+    EXPECT_EQ((co_await s.receive(*c)).attempt, life);
+    co_await s.kill();
+  }
+}
+TEST_F(SqliteBrokerDurability, CountsAnAttemptBeforeItBegins) { run(killing_handler(s)); }
+
+// F14: those that were handed out beside it are not held responsible again and again.
+task<void> innocent_ones(setting& s) {
+  co_await s.open();
+  auto c = co_await s.subscribe();
+  for (const auto* id : {"1", "2", "3"}) (co_await s.publish(id)).value();
+  EXPECT_EQ((co_await c->next_some(s.patience())).value().size(), 3u) << "in one commit";
+  co_await s.kill();
+  for (std::uint32_t life = 2; life <= 5; ++life) {
+    const auto some = (co_await c->next_some(s.patience())).value();
+    EXPECT_EQ(some.size(), 1u) << "what was out when the process ended goes alone";
+    EXPECT_EQ(some.at(0).what->id, "1");
+    EXPECT_EQ(some.at(0).attempt, life);
+    co_await s.kill();
+  }
+  (co_await c->settle(s.patience(), (co_await s.receive(*c)).tag, settlement::ack())).value();
+  const auto next = co_await s.receive(*c);
+  EXPECT_EQ(next.what->id, "2");
+  EXPECT_EQ(next.attempt, 2u);
+}
+TEST_F(SqliteBrokerDurability, CountsNoAttemptsOfThoseBesideIt) { run(innocent_ones(s)); }
+
+// A wait that ends while it is written down that the message is out leaves it to others, as if it had not been taken.
+task<void> given_up_takes(setting& s) {
+  co_await s.open();
+  auto c = co_await s.subscribe();
+  (co_await s.publish("1")).value();
+  cancel_source stop;
+  {
+    task_group taking{s.home.loop()};
+    taking.spawn([](consumer& from, context ctx) -> task<void> {
+      EXPECT_FALSE(co_await from.next(ctx));
+    }(*c, context{}.with_cancellation(stop.token())));
+    stop.cancel();
+    co_await taking.join();
+  }
+  const auto d = co_await s.receive(*c);
+  EXPECT_EQ(d.attempt, 1u);
+  EXPECT_FALSE(d.redelivered);
+}
+TEST_F(SqliteBrokerDurability, LeavesWhatAGivenUpWaitTook) { run(given_up_takes(s)); }
+
+// What is taken after its delay is not due again.
+task<void> taken_after_a_delay(setting& s) {
+  co_await s.open();
+  auto c = co_await s.subscribe();
+  (co_await s.publish("late", {}, 5s)).value();
+  EXPECT_EQ((co_await s.receive(*c)).what->id, "late");
+  const auto began = s.home.loop().now();
+  co_await s.kill();
+  EXPECT_EQ((co_await s.receive(*c)).attempt, 2u);
+  EXPECT_LT(s.home.loop().now() - began, 1s);
+}
+TEST_F(SqliteBrokerDurability, IsNotDueAgainAfterItWasTaken) { run(taken_after_a_delay(s)); }
+
 TEST_F(SqliteBrokerDurability, KeepsAttemptsAndFailures) { run(attempts_and_failures(s)); }
 
 task<void> delays(setting& s) {

@@ -2,8 +2,6 @@
 #include <weft/messaging_sqlite/sqlite_broker.hpp>
 #include <weft/runtime/cores.hpp>
 #include <weft/runtime/epoll_loop.hpp>
-#include <weft/runtime/sleep.hpp>
-#include <weft/runtime/task_group.hpp>
 #include <weft/runtime/when.hpp>
 #include <weft/storage/sqlite_file.hpp>
 
@@ -139,42 +137,6 @@ TEST_F(SqliteBrokerFile, IsOpenedOnceForAllWhoAskAtATime) {
   };
   EXPECT_TRUE(l.run(both(l, open(), open())));
   EXPECT_EQ(refusal(url), "it opens");  // and again after both have gone
-}
-
-task<result<>> publish_for(loop& l, sqlite_broker& bus, duration patience) {
-  return publish_one(bus, context{}.with_timeout(l, patience), {.what = {.id = "1", .topic = "x"}});
-}
-
-task<void> publish_in_time(loop& l, sqlite_broker& bus) {
-  EXPECT_TRUE(co_await publish_for(l, bus, std::chrono::seconds{60}));
-}
-
-task<void> end_of(task_group& all) { co_await all.join(); }
-
-task<void> begin_to_publish(loop& l, sqlite_broker& bus, task_group& in) {
-  in.spawn(publish_in_time(l, bus));
-  co_await yield{l};
-}
-
-// A commit goes on when nobody waits for it any more, and must not wake who has gone: here with all of its loop.
-TEST_F(SqliteBrokerFile, OutlivesALoopWhosePublisherGaveUp) {
-  const auto hub = l.run(open_sqlite_hub(l, {.path = folder.file()})).value();
-  sqlite_broker bus{l, hub};
-  const auto c = l.run(bus.subscribe({}, {.group = "g", .patterns = {"x"}})).value();
-  task_group publishing{l};
-  l.run(begin_to_publish(l, bus, publishing));
-  {  // That commit does not end while its loop stands still.
-    epoll_loop other;
-    sqlite_broker there{other, hub};
-    const auto gave_up = other.run(publish_for(other, there, std::chrono::milliseconds{50}));
-    ASSERT_FALSE(gave_up);
-    EXPECT_EQ(gave_up.error().code(), errc::deadline_exceeded);
-  }
-  l.run(end_of(publishing));
-  for (int i = 0; i < 2; ++i) {
-    const auto d = l.run(c->next(context{}.with_timeout(l, std::chrono::seconds{60})));
-    ASSERT_TRUE(d && *d);
-  }
 }
 
 }  // namespace

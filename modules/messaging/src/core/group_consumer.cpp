@@ -1,13 +1,15 @@
+#include <weft/base/saturating.hpp>
 #include <weft/messaging/core/group_hub.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace weft::messaging {
 
 using guard = group_hub::guard;
 
-// A consumer's place among those that wait, left however the wait ends. Who was woken for a message that it does not
-// take passes the call on.
+// A consumer's place among those that wait, left however the wait ends. One that leaves for good passes on what it was
+// woken for, and its watch over what falls due; one that goes on looks by itself.
 class hub_waiting_place {
  public:
   explicit hub_waiting_place(hub_consumer& c) : consumer_{c} {}
@@ -16,9 +18,46 @@ class hub_waiting_place {
   ~hub_waiting_place() {
     const guard locked{consumer_.hub_.lock};
     auto& group = *consumer_.group_;
-    const bool woken = !group_hub::stop_waiting(group.idle, consumer_.sleeper_);
-    if (woken && group.queue->anything_ready()) group_hub::wake_consumer(group, consumer_.loop_);
+    std::erase_if(group.idle, [&](const idle_consumer& c) { return c.who == consumer_.sleeper_; });
+    if (!goes_on_) group_hub::notify(group, &consumer_.loop_);
   }
+  void goes_on() noexcept { goes_on_ = true; }
+
+ private:
+  hub_consumer& consumer_;
+  bool goes_on_ = false;
+};
+
+// What was taken and is not handed out yet. If it is not in the end, nobody has seen it.
+class hub_taking {
+ public:
+  explicit hub_taking(hub_consumer& c) : consumer_{c} {}
+  hub_taking(const hub_taking&) = delete;
+  hub_taking& operator=(const hub_taking&) = delete;
+  ~hub_taking() {
+    if (taken.empty()) return;
+    {
+      const guard locked{consumer_.hub_.lock};
+      auto& queue = *consumer_.group_->queue;
+      for (auto at = taken.rbegin(); at != taken.rend(); ++at) {
+        auto* e = queue.find(consumer_.in_flight_, at->tag);
+        if (e == nullptr) continue;
+        queue.undo_take(consumer_.in_flight_, *e);
+        --consumer_.held_;
+        group_hub::wake_consumer(*consumer_.group_, &consumer_.loop_);
+      }
+    }
+    consumer_.tell_record();
+  }
+  // Under the lock: those that are still out.
+  [[nodiscard]] std::vector<raw_delivery> hand_out() {
+    auto& queue = *consumer_.group_->queue;
+    std::erase_if(taken,
+                  [&](const raw_delivery& d) { return queue.find(consumer_.in_flight_, d.tag) == nullptr; });
+    return std::exchange(taken, {});
+  }
+
+  std::vector<raw_delivery> taken;
 
  private:
   hub_consumer& consumer_;
@@ -48,7 +87,7 @@ hub_consumer::~hub_consumer() {
 void hub_consumer::lose_all(attempt_counting counting, const loop* from) {
   while (!in_flight_.empty()) {
     group_->queue->retry(in_flight_, *in_flight_.back(), {}, counting, {});  // at once: no clock is asked
-    if (!group_->idle.empty()) group_hub::wake_one(group_->idle, from);
+    group_hub::wake_consumer(*group_, from);
   }
   held_ = 0;
   group_hub::wake(sleeper_, from);
@@ -60,10 +99,10 @@ std::optional<raw_delivery> hub_consumer::take() {
   // Only what falls due may need the wall clock, which costs a call.
   const auto wall = queue.next_due() ? loop_.wall_now() : wall_time{};
   auto* e = queue.take(in_flight_, loop_.now(), wall);
+  if (e != nullptr) ++held_;
+  // What was delayed may be ready for others too, and what had expired has made room.
+  group_hub::notify(*group_, &loop_);
   if (e == nullptr) return std::nullopt;
-  ++held_;
-  // Others may have slept through what is delayed, since only one is woken for it.
-  if (!group_->idle.empty() && queue.next_due()) group_hub::wake_consumer(*group_, loop_);
   return raw_delivery{.what = e->what,
                       .attempt = e->attempt,
                       .redelivered = e->redelivered,
@@ -72,35 +111,76 @@ std::optional<raw_delivery> hub_consumer::take() {
 }
 
 std::optional<raw_delivery> hub_consumer::try_next() {
-  std::optional<raw_delivery> got;
+  if (noted()) return std::nullopt;  // what is handed out has to be written down, and that waits
+  const guard locked{hub_.lock};
+  return take();
+}
+
+task<result<bool>> hub_consumer::wait_for_message(const context& ctx) {
+  std::optional<steady_time> due;
   {
     const guard locked{hub_.lock};
-    got = take();
+    if (stopped_) co_return false;
+    if (held_ < prefetch_ && group_->queue->anything_ready()) co_return true;
+    sleeper_->wake.reset();
+    if (held_ < prefetch_) {  // else only a settlement of its own can help
+      due = group_->queue->next_due();
+      group_->idle.push_back({sleeper_, due.value_or(steady_time::max())});
+    }
   }
-  tell_record();
-  return got;
+  hub_waiting_place place{*this};
+  const auto woken = co_await sleeper_->wake.wait(due ? ctx.with_deadline(*due) : ctx);
+  if (!woken && (!due || loop_.now() < *due || !ctx.check(loop_.now()))) co_return fail(woken.error());
+  place.goes_on();
+  co_return true;
 }
 
 task<result<std::optional<raw_delivery>>> hub_consumer::next(context ctx) {
+  if (noted()) {
+    WEFT_CO_TRY(auto some, co_await take_noted(std::move(ctx), 1));
+    if (some.empty()) co_return std::nullopt;
+    co_return std::move(some.front());
+  }
   WEFT_CO_TRY_VOID(ctx.check(loop_.now()));
   for (;;) {
     if (auto d = try_next()) co_return d;
-    std::optional<steady_time> due;
+    WEFT_CO_TRY(const bool more, co_await wait_for_message(ctx));
+    if (!more) co_return std::nullopt;
+  }
+}
+
+task<result<std::vector<raw_delivery>>> hub_consumer::next_some(context ctx) {
+  if (!noted()) return consumer::next_some(std::move(ctx));
+  return take_noted(std::move(ctx), prefetch_);
+}
+
+// Of those that were out before each goes alone: one of them may have ended its process, and the others should not
+// count that as an attempt of theirs again and again.
+task<result<std::vector<raw_delivery>>> hub_consumer::take_noted(context ctx, std::size_t limit) {
+  WEFT_CO_TRY_VOID(ctx.check(loop_.now()));
+  for (;;) {
+    hub_taking taking{*this};
     {
       const guard locked{hub_.lock};
-      if (stopped_) co_return std::nullopt;
-      if (held_ < prefetch_ && group_->queue->anything_ready()) continue;
-      sleeper_->wake.reset();
-      if (held_ < prefetch_) {  // else only a settlement of its own can help
-        group_->idle.push_back(sleeper_);
-        due = group_->queue->next_due();
+      while (taking.taken.size() < limit) {
+        const auto* front = group_->queue->front_ready();
+        const bool alone = front != nullptr && front->redelivered;
+        if (alone && !taking.taken.empty()) break;
+        auto d = take();
+        if (!d) break;
+        taking.taken.push_back(*std::move(d));
+        if (taking.taken.back().redelivered) break;
       }
     }
-    const hub_waiting_place place{*this};
-    const auto waiting = due ? ctx.with_deadline(*due) : ctx;
-    if (const auto woken = co_await sleeper_->wake.wait(waiting); !woken) {
-      if (!due || loop_.now() < *due || !ctx.check(loop_.now())) co_return fail(woken.error());
+    tell_record();
+    if (taking.taken.empty()) {
+      WEFT_CO_TRY(const bool more, co_await wait_for_message(ctx));
+      if (!more) co_return std::vector<raw_delivery>{};
+      continue;
     }
+    WEFT_CO_TRY_VOID(co_await hub_.record->noted(loop_, ctx));
+    const guard locked{hub_.lock};
+    if (auto some = taking.hand_out(); !some.empty()) co_return some;
   }
 }
 
@@ -115,7 +195,7 @@ result<> hub_consumer::apply(queue_entry& e, settlement& how) {
       queue.acknowledge(in_flight_, e);
       break;
     case settlement::kind::retry:
-      queue.retry(in_flight_, e, now + how.after, how.counting, now);
+      queue.retry(in_flight_, e, later(now, how.after), how.counting, now);
       break;
     case settlement::kind::give_back:
       queue.retry(in_flight_, e, now, attempt_counting::not_counted, now);
@@ -133,8 +213,7 @@ result<> hub_consumer::settle_now(delivery_tag tag, settlement& how) {
   if (e == nullptr) return fail(errc::aborted, "the delivery was lost, and comes again");
   WEFT_TRY_VOID(apply(*e, how));
   if (held_-- == prefetch_) sleeper_->wake.set();
-  if (!group_->idle.empty() && (queue.anything_ready() || queue.next_due())) group_hub::wake_consumer(*group_, loop_);
-  group_hub::wake_publisher(*group_, loop_);
+  group_hub::notify(*group_, &loop_);
   return {};
 }
 

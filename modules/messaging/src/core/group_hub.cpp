@@ -1,6 +1,7 @@
 #include <weft/messaging/core/group_hub.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace weft::messaging {
 
@@ -76,7 +77,7 @@ void group_hub::leave(hub_group& group) {
 }
 
 void group_hub::erase(hub_group& group) {
-  for (const auto& waiting : group.publishers) wake(waiting, nullptr);  // nobody takes it any more
+  for (const auto& waiting : std::exchange(group.publishers, {})) wake(waiting->who, nullptr);  // nobody takes it now
   group.removed = true;
   if (record != nullptr && group.journal) record->removed(group);
   routes.clear();
@@ -95,23 +96,100 @@ void group_hub::wake(const hub_sleeper_ptr& who, const loop* from) {
   });
 }
 
-void group_hub::wake_one(std::vector<hub_sleeper_ptr>& waiting, const loop* from) {
-  const auto who = std::move(waiting.front());
-  waiting.erase(waiting.begin());
+void group_hub::wake_consumer(hub_group& g, const loop* from) {
+  if (g.idle.empty()) return;
+  const auto who = std::move(g.idle.front().who);
+  g.idle.erase(g.idle.begin());
   wake(who, from);
 }
 
-bool group_hub::stop_waiting(std::vector<hub_sleeper_ptr>& waiting, const hub_sleeper_ptr& who) {
-  const auto at = std::ranges::find(waiting, who);
-  if (at == waiting.end()) return false;
-  waiting.erase(at);
-  return true;
+namespace {
+
+// Whether the dead letters of its key let it in.
+bool key_is_free(const hub_group& g, const room_waiter& w) { return w.key.empty() || g.queue->has_room_on(w.key); }
+
+void grant_room(hub_group& g, const loop* from) {
+  auto& queue = *g.queue;
+  for (auto at = g.publishers.begin(); at != g.publishers.end();) {
+    auto& w = **at;
+    if (!key_is_free(g, w)) {
+      ++at;
+      continue;
+    }
+    if (!queue.has_room(w.messages, w.bytes)) return;
+    queue.reserve(w.messages, w.bytes);
+    w.room_in = &queue;
+    const auto granted = std::move(*at);
+    at = g.publishers.erase(at);
+    group_hub::wake(granted->who, from);
+  }
+}
+
+}  // namespace
+
+void group_hub::notify(hub_group& g, const loop* from) {
+  if (!g.idle.empty()) {
+    const auto due = g.queue->next_due();
+    const auto watched = [&] {
+      return std::ranges::any_of(g.idle, [&](const idle_consumer& c) { return c.watches <= *due; });
+    };
+    if (g.queue->anything_ready() || (due && !watched())) wake_consumer(g, from);
+  }
+  if (!g.publishers.empty()) grant_room(g, from);
+}
+
+bool group_hub::admits(hub_group& g, std::size_t messages, std::size_t bytes, const std::string& key, loop& l,
+                       const hub_group* served) {
+  auto& queue = *g.queue;
+  if (!queue.has_room_on(key)) return false;
+  const auto waits = [&](const room_waiter_ptr& w) { return key_is_free(g, *w); };
+  if (&g != served && !g.publishers.empty() && std::ranges::any_of(g.publishers, waits)) return false;
+  if (queue.has_room(messages, bytes)) return true;
+  return queue.drop_expired(l.now()) && queue.has_room(messages, bytes);
 }
 
 hub_publisher_place::~hub_publisher_place() {
+  if (!group_) return;
   const group_hub::guard locked{hub_.lock};
-  if (!group_hub::stop_waiting(group_->publishers, who_))
-    group_hub::wake_publisher(*group_, who_->home);  // there may be room for one more
+  const auto left = leave();
+  group_hub::notify(*left, &loop_);
+}
+
+void hub_publisher_place::enter(hub_group_ptr group, room_waiter need) {
+  group_ = std::move(group);
+  waiter_ = std::make_shared<room_waiter>(std::move(need));
+  group_->publishers.push_back(waiter_);
+}
+
+hub_group_ptr hub_publisher_place::leave() {
+  if (!group_) return nullptr;
+  std::erase(group_->publishers, waiter_);
+  if (waiter_->room_in != nullptr && waiter_->room_in == group_->queue.get())
+    group_->queue->release_reserved(waiter_->messages, waiter_->bytes);
+  return std::exchange(group_, nullptr);
+}
+
+task<result<>> hub_publisher_place::wait(context until) {
+  for (;;) {
+    std::optional<steady_time> expiry;
+    {
+      const group_hub::guard locked{hub_.lock};
+      expiry = group_->queue->next_expiry();
+    }
+    const auto woken = co_await waiter_->who->wake.wait(expiry ? until.with_deadline(*expiry) : until);
+    if (woken) co_return result<>{};
+    if (const auto alive = until.check(loop_.now()); !alive) {
+      if (alive.error().code() != errc::deadline_exceeded) co_return fail(alive.error());
+      co_return fail(group_full(*group_, hub_.limits.queue));
+    }
+    if (!expiry || loop_.now() < *expiry) co_return fail(woken.error());
+    {
+      const group_hub::guard locked{hub_.lock};
+      group_->queue->drop_expired(loop_.now());
+      group_hub::notify(*group_, &loop_);
+    }
+    if (hub_.record != nullptr) hub_.record->told(loop_);
+  }
 }
 
 error group_full(const hub_group& group, const queue_limits& limits) {
@@ -141,22 +219,26 @@ result<std::vector<dead_letter_entry>> group_hub::dead_letters(const dead_letter
 
 result<std::size_t> group_hub::replay(loop& l, const std::string& name, std::vector<std::uint64_t> numbers) {
   const guard locked{lock};
-  return replay_locked(l, name, std::move(numbers));
+  return replay_locked({.now = l.now(), .wall = l.wall_now()}, &l, name, std::move(numbers));
 }
 
-result<std::size_t> group_hub::replay_locked(loop& l, const std::string& name, std::vector<std::uint64_t> numbers) {
+result<std::size_t> group_hub::replay_locked(const group_queue::arrival& at, const loop* from, const std::string& name,
+                                             std::vector<std::uint64_t> numbers) {
   auto* group = find(name);
   if (group == nullptr) return no_such_group(name);
-  auto count = group->queue->replay(std::move(numbers), l.now(), l.wall_now());
-  while (count && !group->idle.empty()) wake_consumer(*group, l);
+  auto count = group->queue->replay(std::move(numbers), at.now, at.wall);
+  while (count && !group->idle.empty()) wake_consumer(*group, from);
+  notify(*group, from);  // its key may be free now
   return count;
 }
 
-result<std::size_t> group_hub::purge(const std::string& name, std::vector<std::uint64_t> numbers) {
+result<std::size_t> group_hub::purge(loop& l, const std::string& name, std::vector<std::uint64_t> numbers) {
   const guard locked{lock};
   auto* group = find(name);
   if (group == nullptr) return no_such_group(name);
-  return group->queue->purge(std::move(numbers));
+  auto count = group->queue->purge(std::move(numbers));
+  notify(*group, &l);
+  return count;
 }
 
 result<std::size_t> group_hub::clear(loop& l, const std::string& name) {
@@ -164,7 +246,7 @@ result<std::size_t> group_hub::clear(loop& l, const std::string& name) {
   auto* group = find(name);
   if (group == nullptr) return no_such_group(name);
   const auto count = group->queue->clear();
-  wake_publisher(*group, l);
+  notify(*group, &l);
   return count;
 }
 

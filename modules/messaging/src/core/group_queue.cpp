@@ -1,6 +1,7 @@
 #include <weft/messaging/core/group_queue.hpp>
 
 #include <weft/base/assert.hpp>
+#include <weft/base/saturating.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -65,6 +66,7 @@ queue_entry& group_queue::allocate(message_ptr what, std::size_t bytes) {
 }
 
 void group_queue::release(queue_entry& e) {
+  unwatch_expiry(e);
   --messages_;
   bytes_ -= e.bytes;
   e.what.reset();
@@ -93,9 +95,10 @@ void group_queue::delay(queue_entry& e, steady_time until) {
 void group_queue::add(message_ptr what, std::size_t bytes, const arrival& at) {
   auto& e = allocate(std::move(what), bytes);
   e.record = at.record;
-  e.expires = e.what->time_to_live > duration::zero() ? at.now + e.what->time_to_live : steady_time::max();
+  e.expires = e.what->time_to_live > duration::zero() ? later(at.now, e.what->time_to_live) : steady_time::max();
+  watch_expiry(e);
   if (at.delay <= duration::zero()) return arrive(e, at.wall);
-  delay(e, at.delay >= steady_time::max() - at.now ? steady_time::max() : at.now + at.delay);
+  delay(e, later(at.now, at.delay));
 }
 
 void group_queue::restore(dead_letter_entry d) {
@@ -113,6 +116,7 @@ void group_queue::restore(restored r, wall_time wall) {
   e.redelivered = r.redelivered;
   e.expires = r.expires;
   e.failures = std::move(r.failures);
+  watch_expiry(e);
   if (!r.due) return arrive(e, wall);
   if (!e.redelivered) return delay(e, *r.due);
   arrive(e, wall);
@@ -196,6 +200,7 @@ queue_entry* group_queue::take(queue_list& list, steady_time now, wall_time wall
       if (lane != nullptr) advance(*lane);
       continue;
     }
+    unwatch_expiry(e);
     e.is = state::in_flight;
     ++in_flight_;
     e.holder = &list;
@@ -204,6 +209,40 @@ queue_entry* group_queue::take(queue_list& list, steady_time now, wall_time wall
     return &e;
   }
   return nullptr;
+}
+
+const queue_entry* group_queue::front_ready() const noexcept {
+  if (ready_mask_ == 0) return nullptr;
+  return ready_[static_cast<std::size_t>(std::bit_width(ready_mask_) - 1)].front();
+}
+
+void group_queue::watch_expiry(queue_entry& e) {
+  if (e.expires != steady_time::max()) expiries_.emplace(e.expires, e.slot);
+}
+
+void group_queue::unwatch_expiry(queue_entry& e) {
+  if (e.expires != steady_time::max()) expiries_.erase({e.expires, e.slot});
+}
+
+std::optional<steady_time> group_queue::next_expiry() const {
+  if (expiries_.empty()) return std::nullopt;
+  return expiries_.begin()->first;
+}
+
+bool group_queue::drop_expired(steady_time now) {
+  const auto before = messages_;
+  while (!expiries_.empty() && expiries_.begin()->first <= now) end_expired(slots_[expiries_.begin()->second]);
+  return messages_ != before;
+}
+
+void group_queue::end_expired(queue_entry& e) {
+  auto* lane = e.lane;
+  const bool head = lane != nullptr && lane->head == &e;
+  if (e.is == state::ready) unready(e);
+  if (e.is == state::delayed) delayed_.erase({e.due, e.sequence});
+  if (e.is == state::behind) lane->behind.remove(e);
+  finish(e);
+  if (head) advance(*lane);
 }
 
 queue_entry* group_queue::find(const queue_list& list, delivery_tag tag) noexcept {
@@ -238,9 +277,19 @@ void group_queue::acknowledge(queue_list& list, queue_entry& e) {
   if (lane != nullptr) advance(*lane);
 }
 
+void group_queue::undo_take(queue_list& list, queue_entry& e) {
+  list.remove(e);
+  --in_flight_;
+  ++e.generation;
+  watch_expiry(e);
+  put_back(e);
+  if (journal_ != nullptr) journal_->changed(e);
+}
+
 void group_queue::retry(queue_list& list, queue_entry& e, steady_time due, attempt_counting counting, steady_time now) {
   list.remove(e);
   --in_flight_;
+  watch_expiry(e);
   e.redelivered = true;
   ++e.generation;
   if (counting == attempt_counting::counted) ++e.attempt;
@@ -339,7 +388,8 @@ result<std::size_t> group_queue::replay(std::vector<std::uint64_t> numbers, stea
   chosen.erase(std::ranges::unique(chosen).begin(), chosen.end());
   for (auto& d : take_dead(chosen)) {
     auto& e = allocate(d.what, d.what->size());
-    e.expires = d.what->time_to_live > duration::zero() ? now + d.what->time_to_live : steady_time::max();
+    e.expires = d.what->time_to_live > duration::zero() ? later(now, d.what->time_to_live) : steady_time::max();
+    watch_expiry(e);
     if (journal_ != nullptr) journal_->replayed(d, e);
     arrive(e, wall);
   }

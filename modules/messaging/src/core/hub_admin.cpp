@@ -30,7 +30,7 @@ task<result<std::size_t>> hub_admin::replay(context ctx, std::string group, std:
 
 task<result<std::size_t>> hub_admin::purge(context ctx, std::string group, std::vector<std::uint64_t> numbers) {
   WEFT_CO_TRY(const auto at, hub());
-  WEFT_CO_TRY(const auto count, at.hub->purge(group, std::move(numbers)));
+  WEFT_CO_TRY(const auto count, at.hub->purge(loop_, group, std::move(numbers)));
   WEFT_CO_TRY_VOID(co_await kept(at, std::move(ctx)));
   co_return count;
 }

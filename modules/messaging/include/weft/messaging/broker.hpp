@@ -24,10 +24,10 @@
 
 namespace weft::messaging {
 
-// What becomes of a message that no subscription takes.
+// What becomes of a message whose topic no group takes.
 enum class unroutable : std::uint8_t {
-  drop,
-  refuse,  // errc::not_found; feature mandatory
+  drop,    // published with success, and nowhere: for news that may go unheard
+  refuse,  // errc::not_found, also when it has a delay; success means that a group has it. Feature mandatory
 };
 
 struct outgoing {
@@ -79,10 +79,17 @@ class consumer {
   consumer& operator=(const consumer&) = delete;
 
   // The next message; nullopt once stopped. Survives the loss of a connection. One call at a time.
+  // An ephemeral group may be lost with its connection, and what was in it too: then it is made again, and after that
+  // one call fails with errc::aborted, so that nobody waits for what cannot come.
   virtual task<result<std::optional<raw_delivery>>> next(context ctx) = 0;
   // What is there already, without waiting.
   [[nodiscard]] virtual std::optional<raw_delivery> try_next() = 0;
-  // Any number at a time, in any order. errc::aborted: the delivery was lost, and comes again.
+  // Waits for the next message, and takes along what is there already, within the prefetch; empty once stopped. For who
+  // handles several at a time: a broker that writes down what is out does it once for all of them.
+  virtual task<result<std::vector<raw_delivery>>> next_some(context ctx);
+  // Any number at a time, in any order. errc::aborted: nothing is left to settle, since the delivery was lost and comes
+  // again, or an earlier call has settled it after all. After any other error the delivery is still out and holds its
+  // place: settle it again, as a retry if the broker refuses what was asked for.
   virtual task<result<>> settle(context ctx, delivery_tag tag, settlement how) = 0;
   // The same for what needs no waiting, and nullopt for what does: then it is still to be settled, and `how` as it was.
   [[nodiscard]] virtual std::optional<result<>> try_settle(delivery_tag tag, settlement& how);
@@ -101,7 +108,8 @@ class broker {
 
   [[nodiscard]] virtual const broker_features& features() const noexcept = 0;
   // Returns when the broker has taken responsibility for each message, or refused it: as many results as messages, in
-  // their order. Messages of one call are taken in order; those of calls that overlap in any. A message whose result is
+  // their order. Success: every group that takes the topic has the message, or will have it when its delay is over, as
+  // safely as the broker keeps anything; see `unroutable` for topics that no group takes. Messages of one call are taken in order; those of calls that overlap in any. A message whose result is
   // errc::deadline_exceeded, cancelled or unavailable may have been taken: repeat it under the same id.
   virtual task<std::vector<result<>>> publish(context ctx, std::vector<outgoing> batch) = 0;
   virtual task<result<std::unique_ptr<consumer>>> subscribe(context ctx, subscription what) = 0;

@@ -26,6 +26,22 @@ struct hub_sleeper {
 };
 using hub_sleeper_ptr = std::shared_ptr<hub_sleeper>;
 
+// A consumer that waits for a message, and until when it sleeps if none comes: somebody has to wake for what falls due.
+struct idle_consumer {
+  hub_sleeper_ptr who;
+  steady_time watches = steady_time::max();
+};
+
+// A publisher that waits for room. Once there is some it is reserved for it, so that nobody overtakes, and nobody is
+// woken in vain.
+struct room_waiter {
+  hub_sleeper_ptr who;
+  std::size_t messages = 1, bytes = 0;
+  std::string key = {};  // that is held up by dead letters of which there may be no more; empty: there is none
+  const group_queue* room_in = nullptr;  // once it is granted: where it is reserved
+};
+using room_waiter_ptr = std::shared_ptr<room_waiter>;
+
 struct hub_group {
   hub_group(std::string name, lifetime lives, ordering order) : name{std::move(name)}, lives{lives}, order{order} {}
 
@@ -36,8 +52,8 @@ struct hub_group {
   std::unique_ptr<queue_journal> journal;  // null: nothing is kept
   std::unique_ptr<group_queue> queue;
   std::vector<topic_pattern> patterns;
-  std::vector<hub_sleeper_ptr> idle;        // consumers, in the order in which they began to wait
-  std::vector<hub_sleeper_ptr> publishers;  // that wait for room
+  std::vector<idle_consumer> idle;         // in the order in which they began to wait
+  std::vector<room_waiter_ptr> publishers;  // in that order too
   std::uint32_t consumers = 0;
   bool removed = false;  // who still holds it lets go
 };
@@ -51,7 +67,7 @@ struct hub_subscription {
   [[nodiscard]] static result<hub_subscription> read(subscription what, loop& l);
 };
 
-// Called under the hub's lock, but for the last three.
+// Called under the hub's lock, but for the last four.
 class hub_record {
  public:
   virtual ~hub_record() = default;
@@ -63,6 +79,8 @@ class hub_record {
   virtual void told(loop& from) = 0;
   // Returns when what has been told so far is safe.
   virtual task<result<>> settled(loop& from, context ctx) = 0;
+  // Returns when it has been tried to make safe what has been told so far; fails when the context ends before.
+  virtual task<result<>> noted(loop& from, context ctx) = 0;
   // What broker_admin says; returns when it is safe.
   virtual task<result<std::size_t>> replay(loop& from, context ctx, std::string group,
                                            std::vector<std::uint64_t> numbers) = 0;
@@ -84,23 +102,23 @@ class group_hub {
   void leave(hub_group& group);
   void lose_everything_in_flight();
   [[nodiscard]] hub_group* find(std::string_view name);
+  // Whether the group takes so much more now, if need be without what has expired. Who waited already and was granted
+  // room (`served`) goes before those that still wait.
+  [[nodiscard]] bool admits(hub_group& g, std::size_t messages, std::size_t bytes, const std::string& key, loop& l,
+                            const hub_group* served = nullptr);
+  // After whatever may have made a message ready, or room: wakes who can use it, and nobody else.
+  static void notify(hub_group& g, const loop* from);
   // `from` is the caller's loop; null: none. `who` may be nobody.
   static void wake(const hub_sleeper_ptr& who, const loop* from);
-  static void wake_one(std::vector<hub_sleeper_ptr>& waiting, const loop* from);
-  static void wake_consumer(hub_group& g, const loop& from) {
-    if (!g.idle.empty()) wake_one(g.idle, &from);
-  }
-  static void wake_publisher(hub_group& g, const loop& from) {
-    if (!g.publishers.empty()) wake_one(g.publishers, &from);
-  }
-  static bool stop_waiting(std::vector<hub_sleeper_ptr>& waiting, const hub_sleeper_ptr& who);
-  result<std::size_t> replay_locked(loop& l, const std::string& group, std::vector<std::uint64_t> numbers);
+  static void wake_consumer(hub_group& g, const loop* from);
+  result<std::size_t> replay_locked(const group_queue::arrival& at, const loop* from, const std::string& group,
+                                    std::vector<std::uint64_t> numbers);
 
   // What broker_admin asks for; these take the lock.
   [[nodiscard]] std::vector<group_depth> depths();
   result<std::vector<dead_letter_entry>> dead_letters(const dead_letter_query& query);
   result<std::size_t> replay(loop& l, const std::string& group, std::vector<std::uint64_t> numbers);
-  result<std::size_t> purge(const std::string& group, std::vector<std::uint64_t> numbers);
+  result<std::size_t> purge(loop& l, const std::string& group, std::vector<std::uint64_t> numbers);
   result<std::size_t> clear(loop& l, const std::string& group);
   result<> remove_group(const std::string& group);
 
@@ -116,19 +134,26 @@ class group_hub {
   void erase(hub_group& group);
 };
 
-// A publisher's place among those that wait for room in a group, left however the wait ends.
+// A publisher's place among those that wait for room in a group, and the room that it was granted: both are left and
+// given back however the wait ends.
 class hub_publisher_place {
  public:
-  hub_publisher_place(group_hub& hub, hub_group_ptr group, hub_sleeper_ptr who)
-      : hub_{hub}, group_{std::move(group)}, who_{std::move(who)} {}
+  hub_publisher_place(group_hub& hub, loop& l) : hub_{hub}, loop_{l} {}
   hub_publisher_place(const hub_publisher_place&) = delete;
   hub_publisher_place& operator=(const hub_publisher_place&) = delete;
   ~hub_publisher_place();
 
+  // Under the lock. Whoever enters waits; whoever leaves has a try, and then notifies the group that it was in.
+  void enter(hub_group_ptr group, room_waiter need);
+  hub_group_ptr leave();
+  // Until there is room, or `until` ends: errc::resource_exhausted if its deadline passes.
+  [[nodiscard]] task<result<>> wait(context until);
+
  private:
   group_hub& hub_;
+  loop& loop_;
   hub_group_ptr group_;
-  hub_sleeper_ptr who_;
+  room_waiter_ptr waiter_;
 };
 [[nodiscard]] error group_full(const hub_group& group, const queue_limits& limits);
 
@@ -140,6 +165,7 @@ class hub_consumer final : public consumer {
 
   task<result<std::optional<raw_delivery>>> next(context ctx) override;
   [[nodiscard]] std::optional<raw_delivery> try_next() override;
+  task<result<std::vector<raw_delivery>>> next_some(context ctx) override;
   task<result<>> settle(context ctx, delivery_tag tag, settlement how) override;
   [[nodiscard]] std::optional<result<>> try_settle(delivery_tag tag, settlement& how) override;
   task<result<>> stop(context ctx) override;
@@ -149,11 +175,18 @@ class hub_consumer final : public consumer {
 
  private:
   friend class hub_waiting_place;
+  friend class hub_taking;
+  // Under the lock.
   [[nodiscard]] std::optional<raw_delivery> take();
+  // Waits for one message, takes those that are there as well up to `limit`, and returns when it is kept that they are
+  // out: should their handler end the process, that was an attempt.
+  [[nodiscard]] task<result<std::vector<raw_delivery>>> take_noted(context ctx, std::size_t limit);
+  [[nodiscard]] task<result<bool>> wait_for_message(const context& ctx);  // false: stopped
+  [[nodiscard]] bool noted() const noexcept { return hub_.record != nullptr && group_->journal; }
   result<> settle_now(delivery_tag tag, settlement& how);
   // A message that comes again does no harm, so only a dead letter waits until it is safe.
   [[nodiscard]] bool waits(const settlement& how) const noexcept {
-    return how.what == settlement::kind::dead_letter && hub_.record != nullptr && group_->journal;
+    return how.what == settlement::kind::dead_letter && noted();
   }
   result<> apply(queue_entry& e, settlement& how);
   void tell_record() {

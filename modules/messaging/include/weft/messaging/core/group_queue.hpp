@@ -16,6 +16,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
 
 namespace weft::messaging {
@@ -123,6 +124,8 @@ class group_queue {
 
   // The next message, now in flight in `list`; null when none is ready.
   [[nodiscard]] queue_entry* take(queue_list& list, steady_time now, wall_time wall);
+  // The message that take() would give now, of those that are ready.
+  [[nodiscard]] const queue_entry* front_ready() const noexcept;
   // When something that is delayed falls due.
   [[nodiscard]] std::optional<steady_time> next_due() const;
   [[nodiscard]] bool anything_ready() const noexcept { return ready_mask_ != 0; }
@@ -130,9 +133,15 @@ class group_queue {
   [[nodiscard]] queue_entry* find(const queue_list& list, delivery_tag tag) noexcept;
   [[nodiscard]] delivery_tag tag_of(const queue_entry& e) const noexcept { return {channel_of(e), e.slot}; }
 
+  // When the next message expires that nobody is handling; and ends those that have. Whether there were any.
+  [[nodiscard]] std::optional<steady_time> next_expiry() const;
+  bool drop_expired(steady_time now);
+
   // Each takes an entry in flight out of its consumer's list.
   void acknowledge(queue_list& list, queue_entry& e);
   void retry(queue_list& list, queue_entry& e, steady_time due, attempt_counting counting, steady_time now);
+  // As if it had not been taken: nobody has seen it.
+  void undo_take(queue_list& list, queue_entry& e);
   result<> bury(queue_list& list, queue_entry& e, std::string reason, dead_letter_scope scope, wall_time wall);
 
   [[nodiscard]] std::vector<dead_letter_entry> dead(std::uint64_t after, std::size_t limit) const;
@@ -153,6 +162,9 @@ class group_queue {
   void release(queue_entry& e);
   void finish(queue_entry& e);
   void drop(queue_entry& e);
+  void end_expired(queue_entry& e);
+  void watch_expiry(queue_entry& e);
+  void unwatch_expiry(queue_entry& e);
   void drop_behind(queue_lane& lane);
   void arrive(queue_entry& e, wall_time wall);
   [[nodiscard]] queue_lane& lane_of(const std::string& key);
@@ -181,6 +193,7 @@ class group_queue {
   std::uint32_t ready_mask_ = 0;
   std::map<std::pair<steady_time, std::uint64_t>, queue_entry*> delayed_;
   std::unordered_map<std::string_view, std::unique_ptr<queue_lane>> lanes_;  // looked up only; keys point into lanes
+  std::set<std::pair<steady_time, std::uint32_t>> expiries_;  // with slots, of those that are not in flight
   std::map<std::uint64_t, dead_letter_entry> dead_;
   std::uint64_t sequence_ = 0, dead_number_ = 0;
   std::size_t messages_ = 0, bytes_ = 0, in_flight_ = 0;
