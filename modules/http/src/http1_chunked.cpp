@@ -14,6 +14,8 @@ int hex_value(char c) noexcept {
   return -1;
 }
 
+bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
+
 // Fields that frame, route or authenticate a message must not arrive after it (RFC 9110 6.5.1).
 bool forbidden_in_trailers(std::string_view name) noexcept {
   for (const auto* forbidden :
@@ -39,22 +41,66 @@ progress chunked_decoder::size_byte(char c) {
     return progress::more;
   }
   if (++line_bytes_ > limits_.chunk_line_bytes) return progress::bad;
-  // Extensions mean nothing here. Sent with every byte of content they cost much more than its limit says.
-  if (part_ == part::extension && ++extension_bytes_ > limits_.extension_bytes) return progress::bad;
-  if (part_ == part::size) {
-    if (const int value = hex_value(c); value >= 0) {
-      if (++digits_ > 15) return progress::bad;  // 2^60 bytes are enough
-      left_ = left_ << 4 | static_cast<unsigned>(value);
-      return progress::more;
-    }
-    if (digits_ == 0) return progress::bad;
-    if (c == '\r') return part_ = part::size_lf, progress::more;
-    if (c != ';') return progress::bad;
-    part_ = part::extension;
+  if (part_ != part::size) {
+    // Extensions mean nothing here. Sent with every byte of content they cost much more than its limit says.
+    return ++extension_bytes_ > limits_.extension_bytes ? progress::bad : extension_byte(c);
+  }
+  if (const int value = hex_value(c); value >= 0) {
+    if (++digits_ > 15) return progress::bad;  // 2^60 bytes are enough
+    left_ = left_ << 4 | static_cast<unsigned>(value);
     return progress::more;
   }
-  if (c == '\r') return part_ = part::size_lf, progress::more;
-  return is(c, value_char) ? progress::more : progress::bad;
+  if (digits_ == 0) return progress::bad;
+  if (c == '\r')
+    part_ = part::size_lf;
+  else if (c == ';')
+    part_ = part::before_name;
+  else
+    return progress::bad;
+  return progress::more;
+}
+
+progress chunked_decoder::extension_byte(char c) {
+  const auto go = [this](part next) {
+    part_ = next;
+    return progress::more;
+  };
+  switch (part_) {
+    case part::before_extension:
+      if (is_blank(c)) return progress::more;
+      return c == ';' ? go(part::before_name) : progress::bad;
+    case part::before_name:
+      if (is_blank(c)) return progress::more;
+      return is(c, token_char) ? go(part::name) : progress::bad;
+    case part::name:
+      if (is(c, token_char)) return progress::more;
+      if (is_blank(c)) return go(part::after_name);
+      if (c == '=') return go(part::before_value);
+      break;
+    case part::after_name:
+      if (is_blank(c)) return progress::more;
+      if (c == '=') return go(part::before_value);
+      return c == ';' ? go(part::before_name) : progress::bad;
+    case part::before_value:
+      if (is_blank(c)) return progress::more;
+      if (c == '"') return go(part::quoted);
+      return is(c, token_char) ? go(part::value) : progress::bad;
+    case part::value:
+      if (is(c, token_char)) return progress::more;
+      break;
+    case part::quoted:
+      if (c == '"') return go(part::after_quoted);
+      if (c == '\\') return go(part::quoted_pair);
+      return is(c, value_char) ? progress::more : progress::bad;
+    case part::quoted_pair:
+      return is(c, value_char) ? go(part::quoted) : progress::bad;
+    default:
+      break;
+  }
+  // Behind a name or a value.
+  if (c == '\r') return go(part::size_lf);
+  if (c == ';') return go(part::before_name);
+  return is_blank(c) ? go(part::before_extension) : progress::bad;
 }
 
 progress chunked_decoder::trailer_byte(char c) {
@@ -86,10 +132,8 @@ chunked_decoder::step chunked_decoder::decode(std::string_view input) {
   step s;
   while (s.consumed < input.size()) {
     switch (part_) {
-      case part::size:
-      case part::extension:
-      case part::size_lf:
-        if (size_byte(input[s.consumed]) == progress::bad) return bad("a chunk's size is malformed");
+      default:
+        if (size_byte(input[s.consumed]) == progress::bad) return bad("a chunk's size or extension is malformed");
         ++s.consumed;
         break;
       case part::data: {

@@ -1,6 +1,7 @@
 #include <weft/http/http1.hpp>
 
 #include "http1_scan.hpp"
+#include "http1_uri.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -25,12 +26,6 @@ std::optional<std::uint64_t> decimal(std::string_view text) noexcept {
     value = value * 10 + static_cast<unsigned>(c - '0');
   }
   return value;
-}
-
-bool valid_host(std::string_view host) noexcept {
-  for (const char c : host)
-    if (!is(c, target_char) || c == '/' || c == '?' || c == '#' || c == '@' || c == '\\') return false;
-  return true;
 }
 
 // What the fields say about the message itself.
@@ -183,7 +178,9 @@ progress detail::head_scanner::scan(std::string_view buffer, const limits& l, pr
 }
 
 progress request_parser::parse(std::string_view buffer, request_head& into) {
-  if (const auto scanned = scanner_.scan(buffer, limits_, problem_); scanned != progress::done) return scanned;
+  const auto scanned = scanner_.scan(buffer, limits_, problem_);
+  into.verb = leading_method(buffer.substr(scanner_.start()));
+  if (scanned != progress::done) return scanned;
   const auto head = buffer.substr(scanner_.start(), scanner_.end() - scanner_.start() - 2);
   const auto line_end = head.find('\n');
   if (const auto parsed = start_line(head.substr(0, line_end - 1), into); parsed != progress::done) return parsed;
@@ -192,7 +189,7 @@ progress request_parser::parse(std::string_view buffer, request_head& into) {
     return progress::bad;
   if (facts.hosts > 1) return bad(status::bad_request, "Host is repeated");
   if (facts.hosts == 0 && into.minor_version >= 1) return bad(status::bad_request, "Host is missing");
-  if (!valid_host(facts.host)) return bad(status::bad_request, "Host is malformed");
+  if (!valid_authority(facts.host, port_rule::optional)) return bad(status::bad_request, "Host is malformed");
   into.host = facts.host;
   if (const auto split = split_target(into); split != progress::done) return split;
   if (into.host.data() != facts.host.data()) {
@@ -210,6 +207,11 @@ progress request_parser::parse(std::string_view buffer, request_head& into) {
   return progress::done;
 }
 
+method leading_method(std::string_view buffer) noexcept {
+  const auto end = buffer.find_first_of(" \r\n");
+  return end != std::string_view::npos && buffer[end] == ' ' ? method_of(buffer.substr(0, end)) : method::other;
+}
+
 progress request_parser::start_line(std::string_view line, request_head& into) {
   const auto first = line.find(' ');
   const auto last = line.rfind(' ');
@@ -220,16 +222,14 @@ progress request_parser::start_line(std::string_view line, request_head& into) {
   if (!valid_token(into.method_name)) return bad(status::bad_request, "the method is malformed");
   if (into.target.size() > limits_.target_bytes) return bad(status::uri_too_long, "the request target is too long");
   if (into.target.empty()) return bad(status::bad_request, "the request target is empty");
-  for (const char c : into.target)
-    if (!is(c, target_char))
-      return bad(status::bad_request, "the request target holds a character that must be encoded");
   if (!version_of(line.substr(last + 1), into.minor_version)) {
     const auto version = line.substr(last + 1);
-    if (version.starts_with("HTTP/") && version.size() <= 8)
+    // RFC 9112 2.3: what does not have this shape is no version at all.
+    if (version.size() == 8 && version.starts_with("HTTP/") && is(version[5], digit_char) && version[6] == '.' &&
+        is(version[7], digit_char))
       return bad(status::http_version_not_supported, "only HTTP/1.1 and HTTP/1.0 are served here");
     return bad(status::bad_request, "the request line does not end in an HTTP version");
   }
-  into.verb = method_of(into.method_name);
   return progress::done;
 }
 
@@ -238,11 +238,12 @@ progress request_parser::split_target(request_head& into) {
   auto& target = into.target;
   if (target.front() == '/') {
     if (into.verb == method::connect) return bad(status::bad_request, "CONNECT takes a host and a port");
-    if (target.contains('#')) return bad(status::bad_request, "the request target holds a fragment");
+    if (!valid_path_and_query(target))
+      return bad(status::bad_request, "the request target holds a character that must be encoded, or a bare %");
     return progress::done;
   }
   if (into.verb == method::connect) {
-    if (!valid_host(target) || !target.contains(':'))
+    if (!valid_authority(target, port_rule::required))
       return bad(status::bad_request, "CONNECT takes a host and a port");
     into.host = target;
     return progress::done;
@@ -253,12 +254,15 @@ progress request_parser::split_target(request_head& into) {
                                             equal_ignoring_case(target.substr(0, scheme), "https")))
     return bad(status::bad_request, "the request target is neither a path nor an absolute URL");
   const auto rest = target.substr(scheme + 3);
-  const auto slash = rest.find_first_of("/?#");
-  into.host = rest.substr(0, slash);
-  if (into.host.empty() || !valid_host(into.host) || (slash != std::string_view::npos && rest[slash] != '/') ||
-      target.contains('#'))
+  const auto end = std::min(rest.find_first_of("/?#"), rest.size());
+  into.host = rest.substr(0, end);
+  target = rest.substr(end);
+  if (!target.starts_with('/')) {  // RFC 9110 4.2.3: an empty path is "/"
+    into.completed_target = "/" + std::string{target};
+    target = into.completed_target;
+  }
+  if (into.host.empty() || !valid_authority(into.host, port_rule::optional) || !valid_path_and_query(target))
     return bad(status::bad_request, "the request target is malformed");
-  target = slash == std::string_view::npos ? std::string_view{"/"} : rest.substr(slash);
   return progress::done;
 }
 
@@ -277,6 +281,8 @@ progress response_parser::parse(std::string_view buffer, method asked, response_
   const auto code = decimal(line.substr(9, 3));
   if (!code || *code < 100 || *code > 999 || (line.size() > 12 && line[12] != ' '))
     return bad("the status code is malformed");
+  // RFC 9110 7.8: only who asked for an upgrade may be told 101, and nothing here asks.
+  if (*code == 101) return bad("101 Switching Protocols, which nobody asked for");
   into.code = static_cast<status>(*code);
   into.reason = line.size() > 13 ? line.substr(13) : std::string_view{};
   if (find_non_value(into.reason) != std::string_view::npos) return bad("the reason phrase holds a control character");

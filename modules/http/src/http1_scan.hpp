@@ -1,6 +1,6 @@
 #pragma once
-// Character classes of RFC 9110 5.6.2 and 5.5, and the search for a byte outside them, 16 bytes at a time where the
-// machine can.
+// Character classes of RFC 9110 5.6.2 and 5.5 and of RFC 3986, and the search for a byte outside them, 16 bytes at a
+// time where the machine can.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +12,15 @@
 
 namespace weft::http::http1 {
 
-enum char_class : std::uint8_t { token_char = 1, value_char = 2, target_char = 4, digit_char = 8 };
+enum char_class : std::uint8_t {
+  token_char = 1,
+  value_char = 2,
+  digit_char = 4,
+  hex_char = 8,
+  name_char = 16,   // of a registered name: unreserved and sub-delims
+  path_char = 32,   // of a path with its slashes
+  query_char = 64,  // of a query, with what browsers send in it as it is
+};
 
 inline constexpr auto char_classes = [] {
   std::array<std::uint8_t, 256> table{};
@@ -23,8 +31,13 @@ inline constexpr auto char_classes = [] {
     auto& entry = table[static_cast<std::size_t>(c)];
     if (digit || alpha || mark) entry |= token_char;
     if (c == '\t' || (c >= 0x20 && c != 0x7f)) entry |= value_char;
-    if (c > 0x20 && c < 0x7f) entry |= target_char;
     if (digit) entry |= digit_char;
+    if (digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')) entry |= hex_char;
+    const auto one_of = [c](std::string_view set) { return set.find(static_cast<char>(c)) != std::string_view::npos; };
+    const bool name = digit || alpha || one_of("-._~!$&'()*+,;=");
+    if (name) entry |= name_char;
+    if (name || one_of(":@/")) entry |= path_char;
+    if (name || one_of(":@/?[]{}|")) entry |= query_char;
   }
   return table;
 }();

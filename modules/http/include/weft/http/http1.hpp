@@ -11,7 +11,10 @@
 //
 // Strict where leniency is how requests are smuggled: refused are Transfer-Encoding beside Content-Length, repeated or
 // malformed Content-Length, codings other than a single chunked, obsolete line folding, white space before the colon,
-// bare LF or CR, NUL and other controls, chunk sizes with anything but hexadecimal digits.
+// bare LF or CR, NUL and other controls, chunk sizes with anything but hexadecimal digits, white space behind them (RFC
+// 9112 7.1.1 allows it before an extension; parsers differ in what they make of it), malformed chunk extensions, hosts
+// and targets that RFC 3986 does not know. When parsing a request ends in `bad`, `verb` is its method all the same if it
+// began with one that is known: the response to HEAD has no body, whatever was wrong with it.
 #include <weft/http/headers.hpp>
 #include <weft/http/status.hpp>
 
@@ -38,6 +41,9 @@ struct problem {
   std::string_view what;  // static text: what is wrong, never what was sent
 };
 
+// The method that a request begins with, as far as it has come: other when its name is unknown or not there yet.
+[[nodiscard]] method leading_method(std::string_view buffer) noexcept;
+
 // How the end of the content is known (RFC 9112 6.3).
 enum class framing : std::uint8_t { none, length, chunked, until_close };
 
@@ -52,8 +58,9 @@ struct message_head {
 struct request_head : message_head {
   method verb = method::get;
   std::string_view method_name;
-  std::string_view target;  // origin-form, "*" or, for CONNECT, the authority; absolute-form is split
-  std::string_view host;    // from the target if it is absolute, else the Host field
+  std::string_view target;       // origin-form, "*" or, for CONNECT, the authority; absolute-form is split
+  std::string_view host;         // from the target if it is absolute, else the Host field
+  std::string completed_target;  // what `target` refers to when the path of an absolute one was empty
   bool expects_continue = false;
   bool unknown_expectation = false;
 };
@@ -127,9 +134,28 @@ class chunked_decoder {
   [[nodiscard]] const http1::problem& problem() const noexcept { return problem_; }
 
  private:
-  enum class part : std::uint8_t { size, extension, size_lf, data, data_cr, data_lf, trailers, done };
+  enum class part : std::uint8_t {
+    size,
+    // RFC 9112 7.1.1: *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )
+    before_extension,  // white space was there; only ";" may follow
+    before_name,
+    name,
+    after_name,  // white space was there; ";" or "=" may follow
+    before_value,
+    value,
+    quoted,
+    quoted_pair,
+    after_quoted,
+    size_lf,
+    data,
+    data_cr,
+    data_lf,
+    trailers,
+    done
+  };
   step bad(std::string_view what, status code = status::bad_request);
   progress size_byte(char c);
+  progress extension_byte(char c);
   progress trailer_byte(char c);
 
   limits limits_;
