@@ -190,6 +190,7 @@ class decompressing_source final : public body_source {
     co_return std::string_view{out_};
   }
   const headers* trailers() const override { return &inner_.trailers(); }
+  status problem() const override { return state_->too_large ? status::content_too_large : inner_.problem(); }
 
  private:
   body inner_;
@@ -260,33 +261,22 @@ task<result<response>> too_large() {
 task<result<response>> unsupported() {
   auto refused = response::failure(status::unsupported_media_type, "INVALID_ARGUMENT",
                                    "Content-Encoding names a coding that is not known here");
-  refused.headers.add_view("Accept-Encoding", "gzip, br, zstd");
+  refused.headers.add_view("Accept-Encoding", detail::known_codings);
   co_return refused;
-}
-
-// The codings of a request in the order in which they were applied; false for what is not known.
-bool read_codings(const headers& h, std::vector<coding>& codings) {
-  bool known = true;
-  const auto all = h.joined("content-encoding");
-  for_each_element(all, [&](std::string_view element) {
-    const auto c = coding_of(element);
-    if (c && *c != coding::identity) codings.push_back(*c);
-    known = c.has_value() && codings.size() <= 2;  // each layer multiplies what a bomb can do
-    return known;
-  });
-  return known;
 }
 
 task<result<response>> decompress(const detail::layer<decompression_options>& self, request& r) {
   if (!r.headers.contains("content-encoding")) co_return co_await self.inner(r);
-  std::vector<coding> codings;
-  if (!read_codings(r.headers, codings)) co_return co_await unsupported();
+  const auto codings = detail::codings_of(r.headers);
+  if (!codings) co_return co_await unsupported();
   const auto state = std::make_shared<decoding_state>();
-  for (auto c = codings.rbegin(); c != codings.rend(); ++c)
+  const auto limit = r.content.limit();
+  for (auto c = codings->rbegin(); c != codings->rend(); ++c)
     r.content =
         body::stream(std::make_unique<decompressing_source>(std::move(r.content), *c, self.options.max_bytes, state));
+  r.content.set_limit(limit);
   r.headers.remove("content-encoding");
-  if (!codings.empty()) r.headers.remove("content-length");
+  if (!codings->empty()) r.headers.remove("content-length");
   auto answer = co_await self.inner(r);
   if (state->too_large && (!answer || to_int(answer->status) >= 400)) co_return co_await too_large();
   co_return answer;
@@ -302,6 +292,19 @@ void check(const compression_options& options) {
 }
 
 }  // namespace
+
+std::optional<std::vector<coding>> detail::codings_of(const headers& h) {
+  std::vector<coding> codings;
+  bool known = true;
+  const auto all = h.joined("content-encoding");
+  for_each_element(all, [&](std::string_view element) {
+    const auto c = coding_of(element);
+    if (c && *c != coding::identity) codings.push_back(*c);
+    known = c.has_value() && codings.size() <= 2;  // each layer multiplies what a bomb can do
+    return known;
+  });
+  return known ? std::optional{std::move(codings)} : std::nullopt;
+}
 
 body compressed(body content, coding c, const compression_options& options) {
   if (c == coding::identity) return content;

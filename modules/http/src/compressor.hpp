@@ -12,6 +12,12 @@ namespace weft::http::detail {
 
 inline constexpr std::size_t coding_step_bytes = std::size_t{64} << 10;
 
+// The codings of a message in the order in which they were applied, identity left out; empty for one that is not known,
+// or for more than two.
+[[nodiscard]] std::optional<std::vector<coding>> codings_of(const headers& h);
+// For Accept-Encoding in a 415 (RFC 9110 15.5.16).
+inline constexpr std::string_view known_codings = "gzip, br, zstd";
+
 class compressor {
  public:
   enum class ending { flush, finish };

@@ -30,6 +30,7 @@ class bounded_source final : public body_source {
   }
   std::optional<std::uint64_t> length() const override { return inner_.length(); }
   const headers* trailers() const override { return &inner_.trailers(); }
+  status problem() const override { return *exceeded_ ? status::content_too_large : inner_.problem(); }
 
  private:
   body inner_;
@@ -42,7 +43,9 @@ task<result<response>> content_limited(const detail::layer<std::size_t>& self, r
   if (const auto length = r.content.length(); length && *length > max_bytes) co_return too_large(max_bytes);
   if (!r.content.streamed()) co_return co_await self.inner(r);
   const auto exceeded = std::make_shared<bool>(false);
+  const auto limit = r.content.limit();
   r.content = body::stream(std::make_unique<bounded_source>(std::move(r.content), max_bytes, exceeded));
+  r.content.set_limit(limit);
   auto answer = co_await self.inner(r);
   if (*exceeded && (!answer || to_int(answer->status) >= 400)) co_return too_large(max_bytes);
   co_return answer;

@@ -1,6 +1,9 @@
+#include <weft/http/http1.hpp>
 #include <weft/http/message.hpp>
 #include <weft/http/url.hpp>
 #include <weft/json/value.hpp>
+
+#include "compressor.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -41,6 +44,49 @@ std::optional<std::string_view> request::path_param(std::string_view name) const
 
 void request::set_path_param(std::string_view name, std::string value) {
   path_params_.emplace_back(name, std::move(value));
+}
+
+address request::client() const {
+  if (client_.type() != address::kind::none || connection_ == nullptr) return client_;
+  return connection_->peer;
+}
+
+namespace {
+// "application/json; charset=utf-8", "application/problem+json"
+bool is_json(std::string_view type) {
+  type = type.substr(0, type.find(';'));
+  while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
+  const auto slash = type.find('/');
+  if (slash == std::string_view::npos || !http1::valid_token(type.substr(0, slash)) ||
+      !http1::valid_token(type.substr(slash + 1)))
+    return false;
+  constexpr std::string_view suffix = "+json";
+  return equal_ignoring_case(type, "application/json") ||
+         (type.size() > slash + 1 + suffix.size() &&
+          equal_ignoring_case(type.substr(type.size() - suffix.size()), suffix));
+}
+}  // namespace
+
+task<result<std::string_view>> request::json_text(std::optional<std::size_t> limit) {
+  const auto type = headers.get("content-type");
+  const bool from_browser = headers.contains("origin") || headers.contains("sec-fetch-site");
+  if (type ? headers.count("content-type") > 1 || !is_json(*type) : from_browser && !content.empty()) {
+    unreadable_ = unreadable::type;
+    co_return fail(error{errc::invalid_argument, "the content is not JSON by its Content-Type"}.with_remedy(
+        "send Content-Type: application/json"));
+  }
+  const auto most = limit.value_or(content.limit());
+  if (headers.contains("content-encoding")) {
+    const auto codings = detail::codings_of(headers);
+    if (!codings) {
+      unreadable_ = unreadable::coding;
+      co_return fail(errc::invalid_argument, "Content-Encoding names a coding that is not known here");
+    }
+    for (auto c = codings->rbegin(); c != codings->rend(); ++c) content = decompressed(std::move(content), *c, most);
+    headers.remove("content-encoding");
+    if (!codings->empty()) headers.remove("content-length");
+  }
+  co_return co_await content.text(most);
 }
 
 std::optional<std::string> request::query(std::string_view name) const { return query_value(raw_query(), name); }
@@ -98,13 +144,35 @@ response response::failure(http::status s, std::string_view code, std::string_vi
   return json_text(failure_text(code, message), s);
 }
 
-response response::from(const error& e) {
+namespace {
+response from_error(const error& e, status s) {
   std::string code{weft::to_string(e.code())};
   std::ranges::transform(code, code.begin(),
                          [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  const auto s = status_of(e);
-  if (s == status::internal_server_error) return failure(s, code, "an internal error; the log says more");
-  return failure(s, code, e.message().empty() ? reason_phrase(s) : e.message());
+  if (s == status::internal_server_error) return response::failure(s, code, "an internal error; the log says more");
+  return response::failure(s, code, e.message().empty() ? reason_phrase(s) : e.message());
+}
+}  // namespace
+
+response response::from(const error& e) { return from_error(e, status_of(e)); }
+
+response response::from(const error& e, const request& r) {
+  switch (r.unreadable_) {
+    case request::unreadable::type: {
+      auto refused = failure(status::unsupported_media_type, "UNSUPPORTED_MEDIA_TYPE", e.message());
+      refused.headers.add_view("Accept", "application/json");
+      return refused;
+    }
+    case request::unreadable::coding: {
+      auto refused = failure(status::unsupported_media_type, "UNSUPPORTED_MEDIA_TYPE", e.message());
+      refused.headers.add_view("Accept-Encoding", detail::known_codings);
+      return refused;
+    }
+    case request::unreadable::no:
+      break;
+  }
+  const auto s = r.content.problem();
+  return from_error(e, s != status::ok ? s : status_of(e));
 }
 
 task<result<std::string_view>> response::successful_text(std::size_t limit) {

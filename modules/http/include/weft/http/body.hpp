@@ -9,6 +9,7 @@
 //     }
 #include <weft/base/error.hpp>
 #include <weft/http/headers.hpp>
+#include <weft/http/status.hpp>
 #include <weft/runtime/task.hpp>
 
 #include <cstdint>
@@ -30,6 +31,9 @@ class body_source {
   [[nodiscard]] virtual std::optional<std::uint64_t> length() const { return std::nullopt; }
   // Fields that follow the content; null, or complete once next() has returned the end.
   [[nodiscard]] virtual const headers* trailers() const { return nullptr; }
+  // What the sender did wrong, once reading has failed by its fault, as the status to answer with: 400, 408, 413 or
+  // 431.
+  [[nodiscard]] virtual status problem() const { return status::ok; }
 };
 
 class body {
@@ -54,10 +58,20 @@ class body {
   [[nodiscard]] std::optional<std::uint64_t> length() const noexcept;
   [[nodiscard]] body_source* source() const noexcept { return source_.get(); }
 
-  // All of it, read once and kept, so that it may be asked for again. errc::resource_exhausted beyond `limit` bytes.
-  [[nodiscard]] task<result<std::string_view>> text(std::size_t limit = default_limit);
+  // All of it, read once and kept, so that it may be asked for again. Beyond `limit` bytes errc::resource_exhausted
+  // with limit_kind::size. Without one the body's own limit holds: the server's max_body_bytes for what a server
+  // received, else default_limit.
+  [[nodiscard]] task<result<std::string_view>> text(std::size_t limit);
+  [[nodiscard]] task<result<std::string_view>> text() { return text(limit_); }
+  [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
+  void set_limit(std::size_t bytes) noexcept { limit_ = bytes; }
   // Whether text() found more than its limit; a server then answers 413, whatever the error it was given has become.
   [[nodiscard]] bool exceeded_limit() const noexcept { return exceeded_limit_; }
+  // Also 408, 400 or 431 when reading it has failed by the sender's fault, whatever wraps the source; ok when not.
+  [[nodiscard]] status problem() const {
+    if (exceeded_limit_) return status::content_too_large;
+    return source_ != nullptr ? source_->problem() : status::ok;
+  }
   [[nodiscard]] task<result<std::string_view>> next();
   // What followed the content; empty until its end was read.
   [[nodiscard]] const headers& trailers() const noexcept;
@@ -68,6 +82,7 @@ class body {
   std::string_view view_;
   std::shared_ptr<const void> owner_;  // of what is viewed, if it is not somebody else's business
   std::unique_ptr<body_source> source_;
+  std::size_t limit_ = default_limit;
   kind kind_ = kind::nothing;
   bool taken_ = false;  // next() has given the buffered content
   bool exceeded_limit_ = false;

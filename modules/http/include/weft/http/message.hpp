@@ -14,10 +14,12 @@
 #include <weft/http/headers.hpp>
 #include <weft/http/status.hpp>
 #include <weft/json/decode.hpp>
+#include <weft/runtime/address.hpp>
 #include <weft/runtime/context.hpp>
 #include <weft/runtime/stream.hpp>
 #include <weft/runtime/task.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
 #include <memory>
@@ -61,6 +63,10 @@ class request {
   // Of the connection; null for a request that was not received.
   [[nodiscard]] const stream_info* connection() const noexcept { return connection_; }
   [[nodiscard]] loop* home() const noexcept { return loop_; }
+  // Where the request comes from: the connection's peer, or, behind the proxies that server_options::trusted_proxies
+  // names, the address that these saw. For logs and limits. address::kind::none for a request that was not received.
+  [[nodiscard]] address client() const;
+  void set_client(address where) { client_ = std::move(where); }
 
   // Decoded text of a `{name}` in the route's pattern.
   [[nodiscard]] std::optional<std::string_view> path_param(std::string_view name) const noexcept;
@@ -74,12 +80,20 @@ class request {
   [[nodiscard]] std::string_view route() const noexcept { return route_; }
   void set_route(std::string_view pattern) noexcept { route_ = pattern; }
 
-  // The content as JSON, decoded; errc::invalid_argument says what is wrong and where.
+  // The content as JSON, decoded; errc::invalid_argument says what is wrong and where. See json_text().
   template <class T>
-  [[nodiscard]] task<result<T>> json(std::size_t limit = body::default_limit);
+  [[nodiscard]] task<result<T>> json(std::optional<std::size_t> limit = {}, weft::json::decode_options options = {});
+  // The content when it is JSON by its Content-Type: application/json, or any type that ends in "+json"; else the
+  // request is answered 415. Without the field programs are believed, browsers are not (they send Origin or
+  // Sec-Fetch-Site): a page of another site can have them send a body without a type, or with that of a form, and no
+  // preflight would ask. Content codings (gzip, br, zstd) are decoded, others answered 415. `limit` holds for what is
+  // decoded, too; without it the content's own holds. 413 beyond.
+  [[nodiscard]] task<result<std::string_view>> json_text(std::optional<std::size_t> limit = {});
 
  private:
   friend class received_request;  // the server's side, which fills in views
+  friend class response;          // says why the content was refused
+  enum class unreadable : std::uint8_t { no, type, coding };
   http::method method_ = http::method::get;
   std::string_view method_name_;  // for method::other
   std::string_view target_;
@@ -89,6 +103,8 @@ class request {
   weft::context context_;
   const stream_info* connection_ = nullptr;
   loop* loop_ = nullptr;
+  address client_;
+  unreadable unreadable_ = unreadable::no;
 };
 
 class response {
@@ -104,6 +120,9 @@ class response {
   [[nodiscard]] static response json_text(std::string text, http::status s = http::status::ok);
   // {"error":{"code":"NOT_FOUND","message":"..."}} with the error's status. Internal errors say no more than that.
   [[nodiscard]] static response from(const error& e);
+  // The same for an error of the handler of `r`. When reading the content failed by the client's fault, that decides
+  // the status, whatever the error has become on its way: 400, 408, 413, 415 or 431.
+  [[nodiscard]] static response from(const error& e, const request& r);
   // The same shape with a code of the application's own: response::failure(status::not_found, "USER_NOT_FOUND", "...").
   [[nodiscard]] static response failure(http::status s, std::string_view code, std::string_view message);
 
@@ -166,10 +185,11 @@ result<T> request::path(std::string_view name) const {
 }
 
 template <class T>
-task<result<T>> request::json(std::size_t limit) {
-  auto text = co_await content.text(limit);
+task<result<T>> request::json(std::optional<std::size_t> limit, weft::json::decode_options options) {
+  auto text = co_await json_text(limit);
   if (!text) co_return fail(std::move(text).error());
-  co_return weft::json::decode<T>(*text);
+  options.max_bytes = std::max(options.max_bytes, text->size());  // what was allowed to be read may be decoded
+  co_return weft::json::decode<T>(*text, options);
 }
 
 template <class T>
