@@ -12,6 +12,7 @@ void content_reader::start(const http1::message_head& head, const options& o) {
   framing_ = head.content;
   length_ = left_ = head.content_length;
   received_ = 0;
+  waited_ = duration::zero();
   piece_ = 0;
   complete_ = framing_ == framing::none;
   failed_ = false;
@@ -43,7 +44,19 @@ std::unexpected<error> content_reader::broken(status s, errc code, std::string_v
 
 void content_reader::release_piece() noexcept { in_.consume(std::exchange(piece_, 0)); }
 
-task<result<std::string_view>> content_reader::next() {
+// A peer that sends a byte now and then keeps each wait short, and would keep the message for ever.
+duration content_reader::time_left(steady_time until) const {
+  auto left = time_between(deadline_.now(), until);
+  if (options_.timeout <= duration::zero()) return left;
+  left = std::min(left, options_.timeout);
+  if (options_.min_bytes_per_second == 0) return left;
+  const auto earned =
+      saturating_multiply(duration{std::chrono::seconds{1}},
+                          static_cast<double>(received_) / static_cast<double>(options_.min_bytes_per_second));
+  return std::min(left, saturating_add(saturating_add(saturating_multiply(options_.timeout, slack_timeouts), earned), -waited_));
+}
+
+task<result<std::string_view>> content_reader::next(steady_time until) {
   release_piece();
   if (failed_) co_return fail(errc::failed_precondition, "reading the content has failed before");
   while (!complete_) {
@@ -78,9 +91,12 @@ task<result<std::string_view>> content_reader::next() {
         co_return data;
       }
     }
-    if (options_.timeout > duration::zero()) deadline_.set(options_.timeout);
+    const auto left = time_left(until);
+    const auto begin = deadline_.now();
+    if (left != duration::max()) deadline_.set(std::max(left, duration::zero()));
     auto count = co_await stream_.read(in_.space(4096));
-    if (options_.timeout > duration::zero()) deadline_.clear();
+    if (left != duration::max()) deadline_.clear();
+    waited_ += deadline_.now() - begin;
     if (!count) {
       const auto code = count.error().code();
       co_return broken(code == errc::deadline_exceeded ? status::request_timeout : status::ok, code,

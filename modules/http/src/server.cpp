@@ -1,14 +1,19 @@
 #include <weft/http/server.hpp>
 
+#include <weft/base/saturating.hpp>
+#include <weft/runtime/guarded.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/sync.hpp>
 
 #include "server_connection.hpp"
 
-#include <map>
 #include <vector>
 
 namespace weft::http {
+
+namespace {
+constexpr std::size_t lingering_piece_bytes = 16 * 1024;
+}  // namespace
 
 struct server::impl {
   impl(loop& l, handler h, server_options o) : core{l, std::move(h), std::move(o)}, accepting{l} {}
@@ -16,11 +21,13 @@ struct server::impl {
   task<void> accept_from(listener& from);
   task<void> run(std::unique_ptr<stream> connection);
   task<void> turn_away(std::unique_ptr<stream> connection);
+  [[nodiscard]] bool is_counted(const address& peer) const;
   [[nodiscard]] bool has_room_for(const address& peer);
+  void problem(std::string_view what) const;
 
   // Before the core, whose connections are counted here until they end.
-  std::map<std::string, std::size_t> peers;  // only kept when connections per peer are limited
-  std::size_t lingering = 0;                 // refused connections whose answer is on its way
+  address_counts peers;       // only kept when connections per peer are limited
+  std::size_t lingering = 0;  // refused connections whose answer is on its way
   server_core core;
   std::vector<std::unique_ptr<listener>> listeners;
   task_group accepting;
@@ -44,11 +51,14 @@ void server::serve(std::unique_ptr<stream> connection) { impl_->core.tasks.spawn
 
 server_stats server::stats() const noexcept { return impl_->core.stats; }
 
+// A proxy speaks for many.
+bool server::impl::is_counted(const address& peer) const {
+  return core.options.max_connections_per_peer != 0 && !(core.proxies && core.proxies->trusts(peer));
+}
+
 bool server::impl::has_room_for(const address& peer) {
   if (core.stats.connections >= core.options.max_connections) return false;
-  if (core.options.max_connections_per_peer == 0) return true;
-  const auto found = peers.find(peer.host());
-  return found == peers.end() || found->second < core.options.max_connections_per_peer;
+  return !is_counted(peer) || peers.of(peer.host()) < core.options.max_connections_per_peer;
 }
 
 task<void> server::impl::accept_from(listener& from) {
@@ -60,7 +70,7 @@ task<void> server::impl::accept_from(listener& from) {
       co_return;
     } else {
       // Out of descriptors, most likely. Connections wait in the backlog until some are closed.
-      if (core.options.on_problem) core.options.on_problem({}, connection.error().describe());
+      problem(connection.error().describe());
       if (!co_await sleep(core.home, accepting.derive({}), std::chrono::milliseconds{100})) co_return;
     }
   }
@@ -68,11 +78,18 @@ task<void> server::impl::accept_from(listener& from) {
 
 task<void> server::impl::turn_away(std::unique_ptr<stream> connection) {
   constexpr std::size_t most_lingering = 64;
-  constexpr std::string_view full =
-      "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 90\r\nRetry-After: 1\r\n"
-      "Connection: close\r\n\r\n"
-      R"({"error":{"code":"SERVICE_UNAVAILABLE","message":"too many connections; try again later"}})";
-  const const_buffer all[] = {full};
+  constexpr std::string_view why = "too many connections; try again later";
+  auto refused = refusal(status::service_unavailable, why);
+  request unread;
+  received_request::fill(unread, {}, connection->info(), core.home, {});
+  if (core.options.on_refused) static_cast<void>(guarded_call([&] { core.options.on_refused(unread, refused, why); }));
+  std::string out;
+  http1::append_status_line(out, refused.status);
+  const auto line = out.size();
+  if (!append_fields(out, refused.headers)) out.resize(line);
+  http1::append_field(out, "Content-Length", std::to_string(refused.content.buffered().size()));
+  out.append("Connection: close\r\n\r\n").append(refused.content.buffered());
+  const const_buffer all[] = {out};
   static_cast<void>(connection->try_write(all));
   connection->shutdown_write();
   if (lingering >= most_lingering) co_return;
@@ -82,13 +99,17 @@ task<void> server::impl::turn_away(std::unique_ptr<stream> connection) {
     ~counted() { --count; }
     std::size_t& count;
   } const one{lingering};
-  const auto ctx = core.tasks.derive(context{}.with_timeout(core.home, std::chrono::seconds{1}));
+  const auto ctx = core.tasks.derive(context{}.with_timeout(core.home, std::chrono::seconds{2}));
   const interrupt_on_end guard{core.home, ctx, *connection};
-  char room[1024];
-  for (int pieces = 0; pieces < 64; ++pieces) {
-    const auto count = co_await connection->read(room);
+  const auto room = std::make_unique_for_overwrite<char[]>(lingering_piece_bytes);
+  for (;;) {
+    const auto count = co_await connection->read({room.get(), lingering_piece_bytes});
     if (!count || *count == 0) co_return;
   }
+}
+
+void server::impl::problem(std::string_view what) const {
+  if (core.options.on_problem) static_cast<void>(guarded_call([&] { core.options.on_problem({}, what); }));
 }
 
 task<void> server::impl::run(std::unique_ptr<stream> connection) {
@@ -98,16 +119,8 @@ task<void> server::impl::run(std::unique_ptr<stream> connection) {
     if (!core.options.tls) co_await turn_away(std::move(connection));
     co_return;
   }
-  struct counted {
-    counted(std::map<std::string, std::size_t>& m, std::string k) : map{m}, key{std::move(k)} { ++map[key]; }
-    ~counted() {
-      if (--map[key] == 0) map.erase(key);
-    }
-    std::map<std::string, std::size_t>& map;
-    std::string key;
-  };
-  std::optional<counted> of_peer;
-  if (core.options.max_connections_per_peer != 0) of_peer.emplace(peers, peer.host());
+  std::optional<address_count> of_peer;
+  if (is_counted(peer)) of_peer.emplace(peers, peer.host());
   struct open_connection {  // from here on, so that handshakes count as well
     explicit open_connection(server_stats& s) : stats{s} {
       ++stats.connections_accepted;
@@ -130,8 +143,8 @@ task<void> server::impl::run(std::unique_ptr<stream> connection) {
 }
 
 void server::start_draining() {
-  impl_->core.draining = true;
-  for (auto* c = impl_->core.first; c != nullptr; c = c->next()) c->end_if_idle();
+  if (std::exchange(impl_->core.draining, true)) return;
+  for (auto* c = impl_->core.first; c != nullptr; c = c->next()) c->start_draining();
 }
 
 namespace {
@@ -156,15 +169,16 @@ task<void> server::drain(duration patience) {
     server_core& core;
   } timer{impl_->core};
   auto& home = impl_->core.home;
-  home.arm(timer, home.now() + patience);
+  const auto end = later(home.now(), patience);
+  if (end != context::no_deadline) home.arm(timer, end);
   event over{home};
   task_group joiner{home};
   joiner.spawn(joined(impl_->core.tasks, over));
   // A handler that does not heed its context is not waited for: its frame is destroyed with the server.
-  const auto ended = co_await over.wait(context{}.with_deadline(home.now() + patience + after_cut_off));
-  if (!ended && impl_->core.options.on_problem)
-    impl_->core.options.on_problem({}, std::to_string(impl_->core.tasks.size()) +
-                                           " connections did not end with their context; they are destroyed");
+  const auto ended = co_await over.wait(context{}.with_deadline(later(end, after_cut_off)));
+  if (!ended)
+    impl_->problem(std::to_string(impl_->core.tasks.size()) +
+                   " connections did not end with their context; they are destroyed");
 }
 
 }  // namespace weft::http

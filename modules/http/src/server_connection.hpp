@@ -1,8 +1,10 @@
 #pragma once
 // One connection of a server, from its first byte to its last.
 #include <weft/http/server.hpp>
+#include <weft/http/trusted_fields.hpp>
 #include <weft/runtime/task_group.hpp>
 
+#include "address_counts.hpp"
 #include "content_reader.hpp"
 #include "message_writer.hpp"
 
@@ -12,7 +14,9 @@ class server_connection;
 
 // What the connections of a server share.
 struct server_core {
-  server_core(loop& l, handler h, server_options o) : home{l}, answer{std::move(h)}, options{std::move(o)}, tasks{l} {}
+  server_core(loop& l, handler h, server_options o) : home{l}, answer{std::move(h)}, options{std::move(o)}, tasks{l} {
+    if (!options.trusted_proxies.empty()) proxies.emplace(trust_options{.trusted_networks = options.trusted_proxies});
+  }
 
   std::string_view date();  // the Date field's line, made anew each second
 
@@ -20,6 +24,8 @@ struct server_core {
   handler answer;
   server_options options;
   server_stats stats;
+  std::optional<peer_trust> proxies;
+  address_counts clients;  // requests that are being answered; only kept when they are limited
   bool draining = false;
   server_connection *first = nullptr, *last = nullptr;
   task_group tasks;
@@ -36,6 +42,9 @@ class received_request {
   static void fill(request& r, const http1::request_head& head, const stream_info& info, loop& l, weft::context ctx);
 };
 
+// {"error":{"code":"CONTENT_TOO_LARGE","message":what}} for what the server itself refuses.
+[[nodiscard]] response refusal(status code, std::string_view what);
+
 class server_connection {
  public:
   server_connection(server_core& core, std::unique_ptr<stream> s);
@@ -44,8 +53,8 @@ class server_connection {
   server_connection& operator=(const server_connection&) = delete;
 
   task<void> serve();
-  // Ends it if no request is being received or answered.
-  void end_if_idle();
+  // If no request is being received or answered, it ends after the grace unless one arrives.
+  void start_draining();
   void cut_off();
 
   [[nodiscard]] server_connection* next() const noexcept { return next_; }
@@ -74,6 +83,7 @@ class server_connection {
   task<outcome> answer_request();
   task<outcome> send(response& r);
   task<outcome> refuse(status code, std::string_view what);
+  task<outcome> refuse_head(status code, std::string_view what);
   task<void> linger();
   task<result<>> flush();
   bool flush_at_once();
@@ -95,6 +105,8 @@ class server_connection {
   cancel_source gone_;
   context context_;
   watcher watcher_{*this};
+  steady_time opened_;
+  std::uint64_t requests_ = 0;
   bool idle_ = true, continue_pending_ = false, keep_alive_ = true, half_closed_ = false, flushing_ = false;
   server_connection *next_ = nullptr, *previous_ = nullptr;
 };

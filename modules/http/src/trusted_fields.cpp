@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <stdexcept>
 
 namespace weft::http {
@@ -85,16 +86,91 @@ peer_trust::peer_trust(const trust_options& options) : names_{options.trusted_na
   }
 }
 
+bool peer_trust::trusts(const address& where) const {
+  if (where.type() == address::kind::unix_path) return unix_sockets_;
+  const auto from = plain(where);
+  return std::ranges::any_of(
+      networks_, [&](const auto& n) { return n.base.type() == from.type() && same_prefix(n.base, from, n.bits); });
+}
+
 bool peer_trust::trusts(const stream_info& peer) const {
-  if (peer.peer.type() == address::kind::unix_path || peer.local.type() == address::kind::unix_path) {
-    if (unix_sockets_) return true;
-  } else if (const auto from = plain(peer.peer); from.type() != address::kind::none) {
-    for (const auto& n : networks_)
-      if (n.base.type() == from.type() && same_prefix(n.base, from, n.bits)) return true;
-  }
+  // Peers on Unix sockets have no name of their own.
+  if (trusts(peer.local.type() == address::kind::unix_path ? peer.local : peer.peer)) return true;
   return std::ranges::any_of(peer.peer_names, [&](const auto& name) {
     return std::ranges::any_of(names_, [&](const auto& pattern) { return matches_name(pattern, name); });
   });
+}
+
+namespace {
+
+std::string_view without_blanks(std::string_view text) {
+  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
+  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
+  return text;
+}
+
+// "192.0.2.7", "192.0.2.7:4711", "2001:db8::7", "[2001:db8::7]", "[2001:db8::7]:4711"; nothing for other names.
+std::optional<address> node_of(std::string_view text) {
+  if (text.starts_with('[')) {
+    const auto close = text.find(']');
+    if (close == std::string_view::npos || (close + 1 < text.size() && text[close + 1] != ':')) return std::nullopt;
+    text = text.substr(1, close - 1);
+  } else if (std::ranges::count(text, ':') == 1) {
+    text = text.substr(0, text.find(':'));
+  }
+  auto found = address::parse_host(text, 0);
+  return found ? std::optional{plain(*found)} : std::nullopt;
+}
+
+// The `for` of an element of Forwarded; nothing without a readable one.
+std::optional<address> forwarded_node(std::string_view element) {
+  while (!element.empty()) {
+    const auto end = element.find(';');
+    const auto pair = without_blanks(element.substr(0, end));
+    element = end == std::string_view::npos ? std::string_view{} : element.substr(end + 1);
+    const auto equals = pair.find('=');
+    if (equals == std::string_view::npos || !equal_ignoring_case(pair.substr(0, equals), "for")) continue;
+    auto value = pair.substr(equals + 1);
+    if (value.size() >= 2 && value.starts_with('"') && value.ends_with('"')) value = value.substr(1, value.size() - 2);
+    return node_of(value);
+  }
+  return std::nullopt;
+}
+
+// The hops of a list from its end, which the nearest proxy has written.
+template <class Read>
+std::optional<address> origin_of(std::string_view list, const peer_trust& proxies, Read read) {
+  std::optional<address> last;
+  while (!list.empty()) {
+    const auto comma = list.rfind(',');
+    const auto element = without_blanks(comma == std::string_view::npos ? list : list.substr(comma + 1));
+    list = comma == std::string_view::npos ? std::string_view{} : list.substr(0, comma);
+    if (element.empty()) continue;
+    const auto hop = read(element);
+    if (!hop) return last;  // "unknown", "_hidden": nobody can say more than the hop before it
+    last = *hop;
+    if (!proxies.trusts(*hop)) return last;
+  }
+  return last;
+}
+
+}  // namespace
+
+address client_of(const request& r, const peer_trust& proxies) {
+  if (r.connection() == nullptr) return {};
+  const auto& peer = r.connection()->peer;
+  const auto without_port = node_of(peer.host()).value_or(peer);
+  if (!proxies.trusts(*r.connection())) return without_port;
+  std::optional<address> found;
+  for (const std::string_view name : {"x-forwarded-for", "forwarded"}) {
+    if (!r.headers.contains(name)) continue;
+    const auto list = r.headers.joined(name);
+    const auto said =
+        name == "forwarded" ? origin_of(list, proxies, forwarded_node) : origin_of(list, proxies, node_of);
+    if (!said || (found && *found != *said)) return without_port;
+    found = said;
+  }
+  return found.value_or(without_port);
 }
 
 middleware strip_untrusted(trust_options options) {

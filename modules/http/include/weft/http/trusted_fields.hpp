@@ -30,6 +30,7 @@ class peer_trust {
  public:
   explicit peer_trust(const trust_options& options);
   [[nodiscard]] bool trusts(const stream_info& peer) const;
+  [[nodiscard]] bool trusts(const address& where) const;  // by its network alone
 
  private:
   struct network {
@@ -40,5 +41,11 @@ class peer_trust {
   std::vector<std::string> names_;
   bool unix_sockets_ = false;
 };
+
+// The address that a request comes from, as trusted proxies have seen it: X-Forwarded-For and Forwarded (RFC 7239) are
+// read from their end as long as their addresses are trusted themselves; the first one that is not is the client. The
+// peer's own for a peer that is not trusted or says nothing readable, and when both fields are there and disagree: one
+// of them is then not a proxy's. Without a port.
+[[nodiscard]] address client_of(const request& r, const peer_trust& proxies);
 
 }  // namespace weft::http
