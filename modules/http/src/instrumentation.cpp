@@ -3,6 +3,9 @@
 #include <weft/observe/trace_context.hpp>
 
 #include "layer.hpp"
+#include "stall_watch.hpp"
+
+#include <weft/base/saturating.hpp>
 
 #include <algorithm>
 #include <exception>
@@ -18,6 +21,7 @@ struct instrumentation {
   observe::counter_family requests;
   observe::histogram_family seconds;
   observe::gauge in_flight;
+  std::shared_ptr<detail::stall_watch> stalls;
 };
 
 std::vector<std::string_view> values_of(const headers& h, std::string_view name) {
@@ -68,40 +72,50 @@ class counted_in {
   observe::gauge gauge_;
 };
 
-void describe(observe::span& span, const request& r, const result<response>& answer, status s) {
+void describe(observe::span& span, const request& r, const error* problem, status s) {
   if (!span.recording()) return;
   span.rename(std::string{method_label(r)} + (r.route().empty() ? "" : " " + std::string{r.route()}));
   span.set("http.request.method", r.method_name());
   if (!r.route().empty()) span.set("http.route", r.route());
   span.set("url.path", r.raw_path());
   span.set("http.response.status_code", to_int(s));
-  if (!answer && to_int(s) >= 500)
-    span.fail(answer.error());
+  if (problem != nullptr && to_int(s) >= 500)
+    span.fail(*problem);
   else if (to_int(s) >= 500)
     span.set_status(observe::span_status::error);
 }
 
-void log_line(const observe::logger& log, const request& r, const result<response>& answer, status s, duration took) {
+// What is known of every request, refused or not.
+void log_line(const observe::logger& log, const context& ctx, const request& r, status s,
+              std::initializer_list<observe::field> more) {
   const auto level = to_int(s) >= 500 ? observe::log_level::warning : observe::log_level::info;
   if (!log.enabled(level)) return;
-  const auto peer = r.connection() != nullptr ? r.connection()->peer.host() : std::string{};
-  const auto milliseconds = std::chrono::duration<double, std::milli>(took).count();
-  std::vector<observe::field> fields{{"method", r.method_name()},
-                                     {"path", r.raw_path()},
-                                     {"route", route_label(r)},
-                                     {"status", to_int(s)},
-                                     {"duration_ms", milliseconds}};
-  if (!peer.empty()) fields.push_back({"peer", peer});
+  const auto client = r.client().host();
+  std::vector<observe::field> fields{
+      {"method", r.method_name()}, {"path", r.raw_path()}, {"route", route_label(r)}, {"status", to_int(s)}};
+  fields.insert(fields.end(), more);
+  if (!client.empty()) fields.push_back({"peer", client});
   if (const auto agent = r.headers.get("user-agent")) fields.push_back({"user_agent", *agent});
-  if (answer && answer->content.length()) fields.push_back({"bytes", *answer->content.length()});
-  if (!answer) fields.push_back({"error", answer.error().message()});
-  log.write(level, r.context(), "request", fields);
+  log.write(level, ctx, "request", fields);
+}
+
+void log_answer(const observe::logger& log, const request& r, const response& answer, const error* problem,
+                duration took) {
+  const observe::field time{"duration_ms", std::chrono::duration<double, std::milli>(took).count()};
+  const auto bytes = answer.content.length();
+  if (problem != nullptr)
+    log_line(log, r.context(), r, answer.status, {time, {"error", problem->message()}});
+  else if (bytes)
+    log_line(log, r.context(), r, answer.status, {time, {"bytes", *bytes}});
+  else
+    log_line(log, r.context(), r, answer.status, {time});
 }
 
 task<result<response>> observed(const detail::layer<instrumentation>& layer, request& r) {
   const auto& self = layer.options;
-  const auto started = self.home->now();
+  const auto started = self.home->clock();
   const counted_in flying{self.in_flight};
+  const detail::stall_watch::active under_way{*self.stalls, r};
   auto ctx = incoming_context(self, r);
   const auto is_quiet = [&](std::string_view path) {
     return std::ranges::find(self.options.quiet_routes, path) != self.options.quiet_routes.end();
@@ -114,18 +128,36 @@ task<result<response>> observed(const detail::layer<instrumentation>& layer, req
   r.set_context(std::move(ctx));
 
   auto answer = co_await guarded(layer.inner, self.with.log, r);
-  const auto s = answer ? answer->status : status_of(answer.error());
-  const auto took = self.home->now() - started;
+  std::optional<error> failure;
+  if (!answer) {
+    failure = answer.error();
+    answer = response::from(*failure, r);
+  }
+  const auto* problem = failure ? &*failure : nullptr;
+  const auto s = answer->status;
+  const auto took = time_between(started, self.home->clock());
   if (self.with.metrics != nullptr) {
     self.requests.with({method_label(r), route_label(r), std::to_string(to_int(s))}).add();
     self.seconds.with({method_label(r), route_label(r)}).record(took);
   }
-  describe(span, r, answer, s);
+  describe(span, r, problem, s);
   if (self.with.log != nullptr && (to_int(s) >= 500 || !is_quiet(route_label(r))))
-    log_line(*self.with.log, r, answer, s, took);
-  if (!answer) answer = response::from(answer.error());
+    log_answer(*self.with.log, r, *answer, problem, took);
   answer->headers.set(self.options.correlation_header, r.context().correlation_id());
   co_return answer;
+}
+
+void refused(const instrumentation& self, const request& r, response& answer, std::string_view why) {
+  const auto ctx = incoming_context(self, r);
+  if (self.with.metrics != nullptr)
+    self.requests.with({method_label(r), route_label(r), std::to_string(to_int(answer.status))}).add();
+  if (self.with.log != nullptr) log_line(*self.with.log, ctx, r, answer.status, {{"refused", why}});
+  answer.headers.set(self.options.correlation_header, ctx.correlation_id());
+}
+
+observe::counter_family request_counter(observe::registry& m) {
+  return m.add_counter("weft_http_server_requests_total", "Requests that were answered.",
+                       {"method", "route", "status"});
 }
 
 task<result<response>> caught(const detail::layer<const observe::logger*>& self, request& r) {
@@ -141,16 +173,34 @@ task<result<response>> exposition(const observe::registry& metrics) {
 }  // namespace
 
 middleware instrument(loop& l, instruments with, instrumentation_options options) {
-  instrumentation self{
-      .home = &l, .with = with, .options = std::move(options), .requests = {}, .seconds = {}, .in_flight = {}};
+  instrumentation self{.home = &l,
+                       .with = with,
+                       .options = std::move(options),
+                       .requests = {},
+                       .seconds = {},
+                       .in_flight = {},
+                       .stalls = {}};
   if (auto* m = with.metrics; m != nullptr) {
-    self.requests = m->add_counter("weft_http_server_requests_total", "Requests that were answered.",
-                                   {"method", "route", "status"});
+    self.requests = request_counter(*m);
     self.seconds = m->add_histogram("weft_http_server_request_duration_seconds",
                                     "Time from a request's head to its answer.", {"method", "route"});
     self.in_flight = m->add_gauge("weft_http_server_requests_in_flight", "Requests that are being answered.");
   }
+  self.stalls = std::make_shared<detail::stall_watch>(l, self.options.stall_threshold, with.metrics, with.log);
   return detail::make_middleware(std::move(self), observed);
+}
+
+std::function<void(const request&, response&, std::string_view)> instrument_refusals(loop& l, instruments with,
+                                                                                     instrumentation_options options) {
+  const auto self = std::make_shared<instrumentation>(instrumentation{.home = &l,
+                                                                      .with = with,
+                                                                      .options = std::move(options),
+                                                                      .requests = {},
+                                                                      .seconds = {},
+                                                                      .in_flight = {},
+                                                                      .stalls = {}});
+  if (with.metrics != nullptr) self->requests = request_counter(*with.metrics);
+  return [self](const request& r, response& answer, std::string_view why) { refused(*self, r, answer, why); };
 }
 
 middleware catch_exceptions(const observe::logger* log) { return detail::make_middleware(log, caught); }
