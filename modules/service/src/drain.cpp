@@ -97,6 +97,8 @@ task<void> drain_sequence::finish_requests() {
 
 task<void> drain_sequence::run() {
   WEFT_ASSERT(ready(), "a service drains once");
+  // From the beginning: every response tells its client to come by another connection, or to another instance.
+  for (const auto& listener : listeners_) listener.start_draining();
   enter(drain_phase::deregistering);
   for (const auto& h : deregister_) co_await call(h);
 
@@ -104,7 +106,6 @@ task<void> drain_sequence::run() {
   (void)co_await sleep(loop_, context::background(), settings_.propagation_delay);
 
   enter(drain_phase::finishing);
-  for (const auto& listener : listeners_) listener.start_draining();
   co_await finish_requests();
 
   co_await close();

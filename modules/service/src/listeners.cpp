@@ -6,6 +6,17 @@
 
 namespace weft::service {
 
+loop_stalls::loop_stalls(loop& l, observe::registry& metrics, const observe::logger& log)
+    : turn_observer{l, std::chrono::milliseconds{100}},
+      seconds_{metrics.add_histogram("weft_loop_stall_seconds", "Turns of a loop that took 100 ms or more.")},
+      log_{log} {}
+
+void loop_stalls::observe(slow_turn& turn) {
+  seconds_.record(turn.took);
+  if (std::exchange(turn.explained, true)) return;
+  log_.warning("the loop stood still", {{"duration_ms", std::chrono::duration<double, std::milli>(turn.took).count()}});
+}
+
 core_host::core_host(loop& l, unsigned index, const environment& process, std::unique_ptr<observe::span_sink> spans,
                      std::unique_ptr<discovery::registry> registry)
     : loop_{l},
@@ -32,23 +43,32 @@ result<> core_host::listen(std::vector<listener_plan>& plans, const endpoints& o
     if (!server) return fail(server.error().with_operation("listening for " + plans[i].name));
     servers_.push_back(*std::move(server));
   }
+  stalls_.emplace(loop_, metrics_, log_);  // after those of the servers, which may know what it was
   return {};
 }
 
 result<std::unique_ptr<http::server>> core_host::start(listener_plan& plan, http::handler handle,
                                                        const endpoints& own) {
   if (plan.endpoints_here == endpoint_choice::served) handle = with_endpoints(own, std::move(handle));
-  handle =
-      http::wrap(std::move(handle), {http::instrument(loop_, {.spans = &tracer_, .metrics = &metrics_, .log = &log_}),
-                                     http::limit_time(loop_, {.longest = plan.at.request_timeout})});
+  const http::instruments instruments{.spans = &tracer_, .metrics = &metrics_, .log = &log_};
+  handle = http::wrap(std::move(handle), {http::instrument(loop_, instruments),
+                                          http::limit_time(loop_, {.longest = plan.at.request_timeout})});
   http::server_options options{.max_body_bytes = plan.at.max_body_bytes,
                                .max_connections = plan.at.max_connections,
                                .max_connections_per_peer = plan.at.max_connections_per_peer,
                                .max_requests = plan.at.max_requests,
+                               .max_requests_per_client = plan.at.max_requests_per_client,
+                               .max_connection_requests = plan.at.max_connection_requests,
+                               .max_connection_age = plan.at.max_connection_age > duration::zero()
+                                                         ? duration{plan.at.max_connection_age}
+                                                         : duration::max(),
                                .head_timeout = plan.at.head_timeout,
                                .body_timeout = plan.at.body_timeout,
+                               .min_body_bytes_per_second = plan.at.min_body_bytes_per_second,
                                .idle_timeout = plan.at.idle_timeout,
-                               .tls = plan.tls};
+                               .tls = plan.tls,
+                               .trusted_proxies = plan.at.trusted_proxies};
+  options.on_refused = http::instrument_refusals(loop_, instruments);
   options.on_problem = [this](const http::request& r, std::string_view what) {
     log_.warning(r.context(), "an answer broke off", {{"path", r.raw_path()}, {"problem", what}});
   };

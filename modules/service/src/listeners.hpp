@@ -7,6 +7,7 @@
 #include <weft/service/application.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,17 @@ struct listener_plan {
 // The host's endpoints. Each answers on any core.
 struct endpoints {
   http::handler health, live, ready, metrics;
+};
+
+// Counts what holds up a core's loop, and logs what nobody else can explain.
+class loop_stalls final : public turn_observer {
+ public:
+  loop_stalls(loop& l, observe::registry& metrics, const observe::logger& log);
+  void observe(slow_turn& turn) override;
+
+ private:
+  observe::histogram seconds_;
+  const observe::logger& log_;
 };
 
 class core_host {
@@ -68,6 +80,7 @@ class core_host {
   core core_;
   std::vector<http::handler> routes_;  // of the plans, until they listen
   std::vector<std::unique_ptr<http::server>> servers_;
+  std::optional<loop_stalls> stalls_;
   task_group tasks_;
 };
 

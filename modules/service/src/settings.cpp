@@ -1,7 +1,10 @@
 #include <weft/service/settings.hpp>
 
 #include <weft/discovery/registry.hpp>
+#include <weft/http/trusted_fields.hpp>
 #include <weft/runtime/address.hpp>
+
+#include <stdexcept>
 
 namespace weft::service {
 
@@ -22,6 +25,12 @@ void http_settings::check(config_check& problems) const {
   problems.require(!tls.certificate.empty() || tls.client_authorities.empty(), "tls.client_authorities",
                    "needs tls.certificate and tls.key as well");
   problems.require(max_connections > 0, "max_connections", "must be at least 1");
+  problems.require(max_connection_age >= max_connection_age.zero(), "max_connection_age", "must not be negative");
+  try {
+    static_cast<void>(http::peer_trust{{.trusted_networks = trusted_proxies}});
+  } catch (const std::invalid_argument& e) {
+    problems.add("trusted_proxies", e.what());
+  }
   require_positive(problems, head_timeout, "head_timeout");
   require_positive(problems, body_timeout, "body_timeout");
   require_positive(problems, idle_timeout, "idle_timeout");

@@ -86,7 +86,7 @@ TEST_F(drain, goes_in_the_order_in_which_no_caller_notices) {
   sim_.run_for(10s);
 
   EXPECT_EQ(events_, (std::vector<std::string>{"0.0 deregistering", "0.5 left the registry", "0.5 propagating",
-                                               "1.0 new request while it propagates 200 stays open", "2.5 finishing",
+                                               "1.0 new request while it propagates 200 close", "2.5 finishing",
                                                "3.0 new request afterwards failed", "5.0 request in flight 200 close",
                                                "5.0 closing", "5.1 the broker is closed", "5.2 the pool is closed",
                                                "5.2 ended"}));

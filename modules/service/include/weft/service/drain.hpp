@@ -1,10 +1,9 @@
 #pragma once
 // The end of a service, in the order in which no caller notices:
-//   1. readiness fails, so that balancers look for others;
+//   1. readiness fails, so that balancers look for others, and from now on responses say `Connection: close`;
 //   2. the service leaves its registries (on_deregister, in the order they were added);
 //   3. requests are still taken for the propagation delay, since callers learn of it late;
-//   4. answers say `Connection: close`, nothing new is accepted, and requests in flight end, or are cut off at the
-//      request timeout;
+//   4. nothing new is accepted, and requests in flight end, or are cut off at the request timeout;
 //   5. pools and brokers close (on_close, the last added first), since requests in flight used them.
 //
 //     drain_sequence ending{loop, settings};

@@ -18,6 +18,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace weft::observe {
 BOOST_DESCRIBE_ENUM(log_level, trace, debug, info, warning, error, critical, off)
@@ -43,6 +44,11 @@ struct http_settings {
   std::uint32_t max_connections = 65'536;
   std::uint32_t max_connections_per_peer = 0;
   std::uint32_t max_requests = 0;
+  std::uint32_t max_requests_per_client = 0;
+  std::uint32_t max_connection_requests = 0;
+  std::chrono::milliseconds max_connection_age{};
+  std::uint32_t min_body_bytes_per_second = 240;
+  std::vector<std::string> trusted_proxies;
   std::chrono::milliseconds head_timeout = std::chrono::seconds{10};
   std::chrono::milliseconds body_timeout = std::chrono::seconds{30};
   std::chrono::milliseconds idle_timeout = std::chrono::seconds{75};
@@ -52,7 +58,8 @@ struct http_settings {
 };
 BOOST_DESCRIBE_STRUCT(http_settings, (),
                       (address, port, tls, max_body_bytes, max_connections, max_connections_per_peer, max_requests,
-                       head_timeout, body_timeout, idle_timeout, request_timeout))
+                       max_requests_per_client, max_connection_requests, max_connection_age, min_body_bytes_per_second,
+                       trusted_proxies, head_timeout, body_timeout, idle_timeout, request_timeout))
 
 struct log_settings {
   observe::log_level level = observe::log_level::info;
@@ -151,6 +158,15 @@ struct weft::json::traits<weft::service::http_settings> {
       {.member = "max_connections", .description = "of each core; 503 beyond"},
       {.member = "max_connections_per_peer", .description = "from one address; 0: no limit"},
       {.member = "max_requests", .description = "answered at the same time, of each core; 0: no limit"},
+      {.member = "max_requests_per_client",
+       .description = "answered at the same time for one client's address, of each core; 429 beyond; 0: no limit"},
+      {.member = "max_connection_requests",
+       .description = "after so many a connection is closed with the response; 0: no limit"},
+      {.member = "max_connection_age",
+       .description = "a connection older than this is closed with its next response; 0s: no limit"},
+      {.member = "min_body_bytes_per_second", .description = "of content that is waited for; 408 below; 0: no limit"},
+      {.member = "trusted_proxies",
+       .description = "networks (10.0.0.0/8) whose X-Forwarded-For or Forwarded names the client"},
       {.member = "head_timeout", .description = "for a request's head to arrive"},
       {.member = "body_timeout", .description = "between two pieces of content"},
       {.member = "idle_timeout", .description = "between two requests of a connection"},
