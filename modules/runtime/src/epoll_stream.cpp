@@ -1,5 +1,6 @@
 // TCP and Unix sockets on the epoll loop.
 #include "epoll_impl.hpp"
+#include "shared_ports.hpp"
 
 #include <weft/runtime/sleep.hpp>
 
@@ -261,9 +262,13 @@ bool connection_failed(int number) noexcept {
 
 class socket_listener final : public listener {
  public:
-  socket_listener(epoll_loop& l, unique_descriptor socket, address local)
-      : loop_{l}, socket_{std::move(socket)}, registration_{l, socket_.get()}, local_{std::move(local)} {}
-  ~socket_listener() override { remove_file(); }
+  socket_listener(epoll_loop& l, unique_descriptor socket, address local, bool shared)
+      : loop_{l},
+        socket_{std::move(socket)},
+        registration_{l, socket_.get()},
+        local_{std::move(local)},
+        shared_{shared} {}
+  ~socket_listener() override { leave(); }
   result<> add() { return registration_.add(); }
 
   task<result<std::unique_ptr<stream>>> accept() override {
@@ -293,20 +298,23 @@ class socket_listener final : public listener {
     closed_ = true;
     registration_.cancel(io_direction::read, errc::cancelled);
     registration_.remove();
-    remove_file();
-    socket_ = unique_descriptor{};
+    leave();
   }
   const address& local() const override { return local_; }
 
  private:
-  void remove_file() {
-    if (local_.type() == address::kind::unix_path && socket_.get() >= 0) ::unlink(local_.path().c_str());
+  void leave() {
+    if (socket_.get() < 0) return;
+    if (local_.type() == address::kind::unix_path) ::unlink(local_.path().c_str());
+    socket_ = unique_descriptor{};
+    if (shared_) detail::shared_ports::of_process().leave(local_);
   }
 
   epoll_loop& loop_;
   unique_descriptor socket_;
   epoll_registration registration_;
   address local_;
+  bool shared_;
   bool closed_ = false;
 };
 
@@ -335,34 +343,54 @@ bool is_other_file(const address& at) {
   return at.type() == address::kind::unix_path && ::stat(at.path().c_str(), &file) == 0 && !S_ISSOCK(file.st_mode);
 }
 
+std::unexpected<error> bind_failure(int number, const address& at) {
+  auto problem = system_failure(number, "listening on " + at.to_string());
+  if (number != EADDRINUSE) return problem;
+  return fail(problem.error().with_remedy(is_other_file(at)
+                                              ? "a file that is no socket is in the way: choose another path"
+                                              : "another process listens there: stop it, or choose another address"));
+}
+
+// Binds and listens; gives the address that it got.
+result<address> bind_and_listen(int socket, const address& at, const listen_options& options) {
+  auto where = to_socket_address(at);
+  if (::bind(socket, where.get(), where.size) != 0) return bind_failure(errno, at);
+  const bool file = at.type() == address::kind::unix_path;
+  if (file && ::chmod(at.path().c_str(), options.unix_mode) != 0)
+    return system_failure(errno, "listening on " + at.to_string());
+  if (::listen(socket, options.backlog) != 0) return bind_failure(errno, at);
+  return file ? at : local_address(socket);
+}
+
+result<address> bind_shared(int socket, const address& at, const listen_options& options) {
+  using detail::shared_ports;
+  return shared_ports::of_process().open(at, [&](shared_ports::place place) -> result<address> {
+    const int on = 1;
+    const auto let_in = [&] { return ::setsockopt(socket, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0; };
+    if (place == shared_ports::place::joins && !let_in()) return bind_failure(errno, at);
+    WEFT_TRY(auto got, bind_and_listen(socket, at, options));
+    // From here on others may join: those of this process do, and those of others bind alone and fail.
+    if (place == shared_ports::place::first && !let_in()) return bind_failure(errno, at);
+    return got;
+  });
+}
+
 }  // namespace
 
 result<std::unique_ptr<listener>> epoll_loop::listen(const address& at, listen_options options) {
-  const auto what = "listening on " + at.to_string();
   if (auto usable = check_address(at); !usable) return fail(usable.error().with_operation("listening"));
   unique_descriptor socket{::socket(family_of(at), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-  if (socket.get() < 0) return system_failure(errno, what);
-  const int on = 1;
-  auto where = to_socket_address(at);
-  if (at.type() == address::kind::unix_path) {
-    if (nobody_listens(where)) ::unlink(at.path().c_str());
+  if (socket.get() < 0) return system_failure(errno, "listening on " + at.to_string());
+  const bool file = at.type() == address::kind::unix_path;
+  if (file) {
+    if (nobody_listens(to_socket_address(at))) ::unlink(at.path().c_str());
   } else {
+    const int on = 1;
     ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (options.share_port) ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   }
-  if (::bind(socket.get(), where.get(), where.size) != 0) {
-    const int number = errno;
-    auto problem = system_failure(number, what);
-    if (number != EADDRINUSE) return problem;
-    return fail(problem.error().with_remedy(is_other_file(at)
-                                                ? "a file that is no socket is in the way: choose another path"
-                                                : "another process listens there: stop it, or choose another address"));
-  }
-  if (at.type() == address::kind::unix_path && ::chmod(at.path().c_str(), options.unix_mode) != 0)
-    return system_failure(errno, what);
-  if (::listen(socket.get(), options.backlog) != 0) return system_failure(errno, what);
-  auto local = at.type() == address::kind::unix_path ? at : local_address(socket.get());
-  auto made = std::make_unique<socket_listener>(*this, std::move(socket), std::move(local));
+  const bool shared = options.share_port && !file;
+  WEFT_TRY(auto local, shared ? bind_shared(socket.get(), at, options) : bind_and_listen(socket.get(), at, options));
+  auto made = std::make_unique<socket_listener>(*this, std::move(socket), std::move(local), shared);
   WEFT_TRY_VOID(made->add());
   return made;
 }

@@ -2,7 +2,10 @@
 #include <weft/runtime/sleep.hpp>
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
@@ -131,6 +134,42 @@ TEST(Cores, ShareAPort) {
     return core == 0 ? visit(l, at, served, all) : serve_on(l, all.stopping(core), at, served);
   });
   EXPECT_GE(served, 40);
+}
+
+// A20: the kernel lets any process of the same user join a port that is shared. A socket that the runtime did not open
+// stands for another process.
+TEST(Cores, APortThatAnotherProcessSharesIsTaken) {
+  const int other = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  ASSERT_EQ(::setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on), 0);
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  ASSERT_EQ(::bind(other, reinterpret_cast<sockaddr*>(&at), size), 0);
+  ASSERT_EQ(::listen(other, 1), 0);
+  ASSERT_EQ(::getsockname(other, reinterpret_cast<sockaddr*>(&at), &size), 0);
+  epoll_loop loop;
+  const auto where = address::loopback(ntohs(at.sin_port));
+  const auto refused = loop.listen(where, {.share_port = true});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), errc::already_exists);
+  EXPECT_FALSE(refused.error().remedy().empty());
+  ::close(other);
+  EXPECT_TRUE(loop.listen(where, {.share_port = true}));
+}
+
+// A20: what was shared can be taken again once all have left it.
+TEST(Cores, ASharedPortIsFreeOnceAllHaveLeftIt) {
+  epoll_loop one, two;
+  auto first = one.listen(address::loopback(0), {.share_port = true}).value();
+  auto second = two.listen(first->local(), {.share_port = true}).value();
+  const auto at = first->local();
+  first->close();
+  EXPECT_FALSE(one.listen(at)) << "the second still listens";
+  EXPECT_TRUE(one.listen(at, {.share_port = true})) << "and may be joined";
+  second.reset();
+  EXPECT_TRUE(one.listen(at));
 }
 
 }  // namespace
