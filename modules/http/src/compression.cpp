@@ -328,9 +328,11 @@ body decompressed(body content, coding c, std::size_t max_bytes) {
 middleware compress_responses(compression_options options) {
   check(options);
   std::erase(options.codings, coding::identity);
-  return detail::make_middleware(std::move(options), compress);
+  return detail::make_middleware("compress_responses", std::move(options), compress);
 }
 
-middleware decompress_requests(decompression_options options) { return detail::make_middleware(options, decompress); }
+middleware decompress_requests(decompression_options options) {
+  return detail::make_middleware("decompress_requests", options, decompress);
+}
 
 }  // namespace weft::http

@@ -100,7 +100,7 @@ middleware cors(cors_options options) {
     if (origin != "*" && (origin.find("://") == std::string::npos || origin.ends_with('/')))
       throw std::invalid_argument{"cors: '" + origin +
                                   "' is not an origin, as in https://a.example or https://*.a.example"};
-  return detail::make_middleware(std::move(options), run);
+  return detail::make_middleware("cors", std::move(options), run);
 }
 
 }  // namespace weft::http

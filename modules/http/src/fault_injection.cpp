@@ -130,7 +130,7 @@ std::vector<fault> fault_injector::faults() const {
 }
 
 middleware inject_faults(loop& l, const fault_injector& faults, std::string exempt_path) {
-  return detail::make_middleware(injection{&l, &faults, std::move(exempt_path)}, maybe_faulty);
+  return detail::make_middleware("inject_faults", injection{&l, &faults, std::move(exempt_path)}, maybe_faulty);
 }
 
 handler fault_control(fault_injector& faults) {

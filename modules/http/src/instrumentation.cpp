@@ -187,7 +187,7 @@ middleware instrument(loop& l, instruments with, instrumentation_options options
     self.in_flight = m->add_gauge("weft_http_server_requests_in_flight", "Requests that are being answered.");
   }
   self.stalls = std::make_shared<detail::stall_watch>(l, self.options.stall_threshold, with.metrics, with.log);
-  return detail::make_middleware(std::move(self), observed);
+  return detail::make_middleware("instrument", std::move(self), observed);
 }
 
 std::function<void(const request&, response&, std::string_view)> instrument_refusals(loop& l, instruments with,
@@ -203,7 +203,9 @@ std::function<void(const request&, response&, std::string_view)> instrument_refu
   return [self](const request& r, response& answer, std::string_view why) { refused(*self, r, answer, why); };
 }
 
-middleware catch_exceptions(const observe::logger* log) { return detail::make_middleware(log, caught); }
+middleware catch_exceptions(const observe::logger* log) {
+  return detail::make_middleware("catch_exceptions", log, caught);
+}
 
 handler expose_metrics(const observe::registry& metrics) {
   return [&metrics](request&) { return exposition(metrics); };

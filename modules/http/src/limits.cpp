@@ -86,10 +86,12 @@ task<result<response>> time_limited(const detail::layer<time_limiter>& self, req
 
 }  // namespace
 
-middleware limit_content(std::size_t max_bytes) { return detail::make_middleware(max_bytes, content_limited); }
+middleware limit_content(std::size_t max_bytes) {
+  return detail::make_middleware("limit_content", max_bytes, content_limited, max_bytes);
+}
 
 middleware limit_time(loop& l, time_limits limits) {
-  return detail::make_middleware(time_limiter{&l, std::move(limits)}, time_limited);
+  return detail::make_middleware("limit_time", time_limiter{&l, std::move(limits)}, time_limited);
 }
 
 result<> send_timeout(request& r, const context& ctx, steady_time now, std::string_view header) {

@@ -1,6 +1,7 @@
 #include <weft/http/router.hpp>
 #include <weft/http/url.hpp>
 
+#include "middleware_order.hpp"
 #include "route_tree.hpp"
 
 #include <algorithm>
@@ -40,6 +41,7 @@ task<result<response>> always_ok(task<response> answer) { co_return co_await std
 }  // namespace detail
 
 handler wrap(handler h, const std::vector<middleware>& around) {
+  if (const auto problem = detail::order_problem(around)) throw std::invalid_argument{"middleware: " + *problem};
   for (auto m = around.rbegin(); m != around.rend(); ++m) h = (*m)(std::move(h));
   return h;
 }
@@ -62,15 +64,35 @@ void router::add(int method, std::string_view pattern, handler h, const std::vec
   auto shape = std::string{name_of(method)} + " " + detail::shape_of(segments);
   if (const auto [known, added] = shapes_.emplace(std::move(shape), entries_.size()); !added)
     refuse("no path can tell it apart from " + std::string{name_of(method)} + " " + entries_[known->second].pattern);
+  if (const auto problem = detail::order_problem(around)) refuse(*problem);
   entries_.push_back({method, std::string{pattern}, wrap(std::move(h), around), std::move(names)});
+  around_each_.push_back(around);
 }
 
 void router::mount(std::string_view prefix, const router& other) {
   if (prefix != "/" && (!prefix.starts_with('/') || prefix.ends_with('/')))
     throw std::invalid_argument{"mount prefix '" + std::string{prefix} +
                                 "': it begins with '/' and does not end with one"};
-  const auto routes = other.entries_;  // a copy: `other` may be this one
-  for (const auto& e : routes) add(e.method, joined(prefix, e.pattern), e.handle, other.around_);
+  const auto routes = other.entries_;  // copies: `other` may be this one
+  const auto around_theirs = other.around_each_;
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    add(routes[i].method, joined(prefix, routes[i].pattern), routes[i].handle, other.around_);
+    auto& all = around_each_.back();
+    all.insert(all.end(), around_theirs[i].begin(), around_theirs[i].end());
+  }
+}
+
+void router::check_order(const std::vector<middleware>& outer) const {
+  auto around_all = outer;
+  around_all.insert(around_all.end(), around_.begin(), around_.end());
+  if (const auto problem = detail::order_problem(around_all)) throw std::invalid_argument{"router: " + *problem};
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    auto all = around_all;
+    all.insert(all.end(), around_each_[i].begin(), around_each_[i].end());
+    if (const auto problem = detail::order_problem(all))
+      throw std::invalid_argument{"route " + std::string{name_of(entries_[i].method)} + " " + entries_[i].pattern +
+                                  ": " + *problem};
+  }
 }
 
 void router::use(middleware m) {
@@ -137,6 +159,7 @@ task<result<response>> dispatch(const detail::route_tree& tree, router_options o
 }  // namespace
 
 handler router::as_handler() const {
+  check_order();
   auto tree = std::make_shared<const detail::route_tree>(entries_);
   return wrap([tree, options = options_](request& r) { return dispatch(*tree, options, r); }, around_);
 }

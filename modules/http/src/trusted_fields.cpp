@@ -175,7 +175,7 @@ address client_of(const request& r, const peer_trust& proxies) {
 
 middleware strip_untrusted(trust_options options) {
   trust_layer layer{.fields = options.fields, .trust = peer_trust{options}};
-  return detail::make_middleware(std::move(layer), stripped);
+  return detail::make_middleware("strip_untrusted", std::move(layer), stripped);
 }
 
 }  // namespace weft::http

@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 #include <boost/describe/class.hpp>
 
-
 namespace weft::http {
 namespace {
 

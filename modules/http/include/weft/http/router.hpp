@@ -7,7 +7,7 @@
 //     routes.get("/files/{path*}", static_files(loop, "/srv/files"));
 //     routes.mount("/api", api_routes());
 //     routes.use(access_log(log));                   // the first one used is the outermost
-//     server_options.handle = routes.as_handler();
+//     http::server server{loop, routes.as_handler()};
 //
 // Patterns: literal segments, `{name}` (one segment, not empty), `{id:int}` (fits 64 bits), `{id:uuid}`, and at the end
 // `{rest*}` (whatever follows the slash, which may be nothing). At each segment a literal goes before a typed, a typed
@@ -107,8 +107,11 @@ class router {
   void use(middleware m);
 
   [[nodiscard]] const std::vector<entry>& routes() const noexcept { return entries_; }
-  // Of the routes and middleware as they are now.
+  // Of the routes and middleware as they are now, in an order that check_order() takes.
   [[nodiscard]] handler as_handler() const;
+  // Throws std::invalid_argument, with the remedy, when one middleware around another does nothing: limit_content
+  // around decompress_requests, two that compress, limits around instrument(). `outer` runs around all of this.
+  void check_order(const std::vector<middleware>& outer = {}) const;
 
  private:
   void add(int method, std::string_view pattern, handler h, const std::vector<middleware>& around);
@@ -117,9 +120,10 @@ class router {
   std::vector<entry> entries_;
   std::map<std::string, std::size_t> shapes_;  // "GET /users/{}": the entry
   std::vector<middleware> around_;
+  std::vector<std::vector<middleware>> around_each_;  // of each entry
 };
 
-// h within `around`, whose first is the outermost.
+// h within `around`, whose first is the outermost. Throws as router::check_order() does.
 [[nodiscard]] handler wrap(handler h, const std::vector<middleware>& around);
 
 // --- templates ---
