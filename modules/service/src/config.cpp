@@ -14,6 +14,9 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <iterator>
+#include <system_error>
 
 namespace weft::service {
 
@@ -25,6 +28,8 @@ config_sources config_sources::process(int argc, const char* const* argv) {
     const auto equals = text.find('=');
     if (equals != text.npos) sources.environment.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   }
+  std::error_code unknown;  // then nothing is looked for there
+  sources.program_folder = std::filesystem::read_symlink("/proc/self/exe", unknown).parent_path().string();
   return sources;
 }
 
@@ -69,6 +74,7 @@ class loader {
     lay_over(state_->raw, read_environment(state_->sources, schema_, problems_, state_->warnings));
     lay_over(state_->raw, std::move(line.overrides));
     resolve_references(state_->raw, state_->sources, problems_);
+    check_policy_names();
     state_->given = to_typed(state_->raw, schema_, problems_);
     decode(into);
     check(into);
@@ -83,11 +89,13 @@ class loader {
 
  private:
   void read_files(const std::vector<std::string>& named) {
-    auto files = state_->sources.files;
+    auto others = state_->sources.files;
     const auto variable = state_->sources.environment_prefix + "CONFIG";
     for (const auto& [name, value] : state_->sources.environment)
-      if (name == variable && !value.empty()) files.push_back(value);
-    files.insert(files.end(), named.begin(), named.end());
+      if (name == variable && !value.empty()) others.push_back(value);
+    others.insert(others.end(), named.begin(), named.end());
+    auto files = own_files(others.empty());
+    files.insert(files.end(), others.begin(), others.end());
     for (const auto& file : files) {
       const auto text = read_text_file(file, yaml_limits{}.max_bytes);
       if (!text) {
@@ -97,6 +105,55 @@ class loader {
       read_yaml(file, *text);
     }
     for (const auto& [name, text] : state_->sources.texts) read_yaml(name, text);
+  }
+
+  // Those that are there. A file that cannot be looked at counts as being there, so that reading it says why.
+  std::vector<std::string> own_files(bool needed) {
+    const auto is_there = [](const std::filesystem::path& path) {
+      std::error_code problem;
+      return std::filesystem::exists(path, problem) || problem;
+    };
+    std::vector<std::string> found;
+    for (const auto& file : state_->sources.own_files) {
+      const auto& folder = state_->sources.program_folder;
+      const auto beside = std::filesystem::path{folder} / std::filesystem::path{file}.filename();
+      if (!folder.empty() && is_there(beside))
+        found.push_back(beside.string());
+      else if (is_there(file))
+        found.push_back(file);
+      else if (needed)
+        problems_.push_back({"", "",
+                             "there is neither " + (folder.empty() ? "" : beside.string() + " nor ") + file +
+                                 "; name the configuration with --config FILE"});
+    }
+    return found;
+  }
+
+  // A misspelt name would leave calls without their policy, and nobody would notice.
+  void check_policy_names() {
+    const auto& wanted = state_->sources.policies;
+    if (wanted.empty()) return;
+    const auto* section = state_->raw.find("policies");
+    const std::vector<std::string> given = section == nullptr ? std::vector<std::string>{} : section->keys;
+    std::vector<std::string> missing;
+    std::ranges::copy_if(wanted, std::back_inserter(missing),
+                         [&](const auto& name) { return std::ranges::find(given, name) == given.end(); });
+    for (const auto& name : given) {
+      if (std::ranges::find(wanted, name) != wanted.end()) continue;
+      const auto near = closest(name, missing.empty() ? wanted : missing);
+      if (near) std::erase(missing, *near);
+      add({"policies", name}, near ? "the program asks for no policy of this name; did you mean \"" + *near + "\"?"
+                                   : "the program asks for no policy of this name; it asks for " + listed(wanted));
+    }
+    for (const auto& name : missing)
+      add({"policies"},
+          "the program asks for the policy \"" + name + "\"; add it, or \"" + name + ": {}\" to call without one");
+  }
+
+  [[nodiscard]] static std::string listed(const std::vector<std::string>& names) {
+    std::string text;
+    for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
+    return text;
   }
 
   void read_yaml(const std::string& name, std::string_view text) {

@@ -1,5 +1,7 @@
 #include "config_typing.hpp"
 
+#include <weft/service/secret.hpp>
+
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -37,6 +39,12 @@ bool is_whole_in_range(const json::value& number, const json::value& schema) {
   const auto value = number.get_int64();
   if (least->is_int64() && value < least->get_int64()) return false;
   return !(most->is_int64() && value > most->get_int64());
+}
+
+// A secret or a URL that may hold one.
+bool holds_secret(const setting_type& type) {
+  const auto* mark = type.schema == nullptr ? nullptr : type.schema->as_object().if_contains("writeOnly");
+  return mark != nullptr && mark->is_bool() && mark->get_bool();
 }
 
 std::string shown(const config_node& node) {
@@ -95,6 +103,10 @@ class converter {
       case setting_kind::map:
         return mismatch(node, type);
       case setting_kind::text:
+        if (holds_secret(type) && node.text.contains(secret::shown))
+          return wrong(node, "holds " + std::string{secret::shown} +
+                                 ", which stands where --print-config leaves a secret out; give the secret itself, "
+                                 "best by a reference: ${env:NAME} or ${file:PATH}");
         return json::value(node.text);
       case setting_kind::choice:
         return choose(node, type);

@@ -44,9 +44,8 @@ class tree_builder final : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchors_.find(anchor);
     if (found == anchors_.end()) refuse(mark, "the alias stands within what it refers to");
-    config_node copy = found->second;
-    charge(mark, count(copy));
-    leaf(mark, std::move(copy), 0);
+    charge(mark, size_of(found->second));
+    place_leaf(mark, config_node{found->second}, 0);
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
@@ -87,15 +86,29 @@ class tree_builder final : public YAML::EventHandler {
   void check_tag(const YAML::Mark& mark, const std::string& tag) const {
     if (!tag.empty() && tag != "?") refuse(mark, "tags are not read; the setting's own type decides");
   }
-  [[nodiscard]] static std::size_t count(const config_node& node) {
-    std::size_t all = 1;
-    for (const auto& item : node.items) all += count(item);
+  // What a tree takes in memory, as far as the limits know.
+  struct tree_size {
+    std::size_t nodes = 1, text_bytes = 0;
+  };
+  static void add_size(const config_node& node, tree_size& all) {
+    all.text_bytes += node.text.size();
+    for (const auto& key : node.keys) all.text_bytes += key.size();
+    all.nodes += node.items.size();
+    for (const auto& item : node.items) add_size(item, all);
+  }
+  [[nodiscard]] static tree_size size_of(const config_node& node) {
+    tree_size all;
+    add_size(node, all);
     return all;
   }
-  void charge(const YAML::Mark& mark, std::size_t nodes) {
-    nodes_ += nodes;
+  void charge(const YAML::Mark& mark, tree_size more) {
+    nodes_ += more.nodes;
+    text_bytes_ += more.text_bytes;
     if (nodes_ > limits_.max_nodes)
       refuse(mark, "more than " + std::to_string(limits_.max_nodes) + " values, counting what aliases stand for");
+    if (text_bytes_ > limits_.max_text_bytes)
+      refuse(mark,
+             "more than " + std::to_string(limits_.max_text_bytes) + " bytes of text, counting what aliases stand for");
   }
   [[nodiscard]] bool awaits_key() const {
     return !levels_.empty() && levels_.back().node.is == config_node::kind::map && !levels_.back().key;
@@ -106,7 +119,7 @@ class tree_builder final : public YAML::EventHandler {
     if (awaits_key()) refuse(mark, "a key must be text");
     if (levels_.size() >= limits_.max_depth)
       refuse(mark, "nested deeper than " + std::to_string(limits_.max_depth) + " levels");
-    charge(mark, 1);
+    charge(mark, {});
     levels_.push_back({{.is = kind, .place = place(mark)}, anchor, std::nullopt});
   }
   void close() {
@@ -115,7 +128,11 @@ class tree_builder final : public YAML::EventHandler {
     add(std::move(ended.node), ended.anchor);
   }
   void leaf(const YAML::Mark& mark, config_node node, YAML::anchor_t anchor) {
-    charge(mark, 1);
+    charge(mark, {.text_bytes = node.text.size()});
+    place_leaf(mark, std::move(node), anchor);
+  }
+  // Charged for already.
+  void place_leaf(const YAML::Mark& mark, config_node node, YAML::anchor_t anchor) {
     if (!awaits_key()) return add(std::move(node), anchor);
     if (node.is != config_node::kind::scalar) refuse(mark, "a key must be text");
     if (node.text.size() > limits_.max_key_bytes)
@@ -123,11 +140,14 @@ class tree_builder final : public YAML::EventHandler {
     auto& in = levels_.back();
     if (in.node.find(node.text) != nullptr) refuse(mark, "the key \"" + node.text + "\" appears twice");
     in.key = node.text;
-    if (anchor != 0) anchors_[anchor] = std::move(node);
+    if (anchor != 0) {
+      charge(mark, size_of(node));
+      anchors_[anchor] = std::move(node);
+    }
   }
   void add(config_node node, YAML::anchor_t anchor) {
     if (anchor != 0) {
-      charge({}, count(node));
+      charge({}, size_of(node));
       anchors_[anchor] = node;
     }
     if (levels_.empty()) {
@@ -147,7 +167,7 @@ class tree_builder final : public YAML::EventHandler {
   std::vector<level> levels_;
   std::map<YAML::anchor_t, config_node> anchors_;
   std::optional<config_node> root_;
-  std::size_t nodes_ = 0;
+  std::size_t nodes_ = 0, text_bytes_ = 0;
 };
 
 // The length of the character that begins here (RFC 3629), 0 if none does.

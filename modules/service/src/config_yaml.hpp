@@ -14,6 +14,8 @@ struct yaml_limits {
   std::size_t max_depth = 32;
   std::size_t max_key_bytes = 200;
   std::size_t max_nodes = 20'000;  // aliases count as what they stand for
+  // Of all keys and values together, aliases and what they refer to counted as often as they are held.
+  std::size_t max_text_bytes = 4 << 20;
 };
 
 [[nodiscard]] std::expected<config_node, config_problem> parse_yaml(std::string_view text, std::string_view source,

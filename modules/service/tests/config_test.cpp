@@ -213,7 +213,8 @@ TEST_F(config, a_value_may_stand_in_the_environment_or_a_file) {
   EXPECT_EQ((*loaded)->http.port, 99);
   EXPECT_EQ((*loaded)->region, "${x}");
   EXPECT_EQ(problems("password: ${env:NOT_THERE}"),
-            "market.yaml:1:11: password: refers to the environment variable NOT_THERE, which is not set");
+            "market.yaml:1:11: password: refers to the environment variable NOT_THERE, which is not set; "
+            "set it, or write $${ for a plain ${");
   auto wrong = service::load<settings>(
       {.files = {file("wrong.yaml", "http: {port: '${env:TOKEN}'}")}, .environment = {{"TOKEN", "hunter2"}}});
   ASSERT_FALSE(wrong);

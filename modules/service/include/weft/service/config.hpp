@@ -9,18 +9,20 @@
 //
 // A later source wins over an earlier one, field by field (a list is replaced as a whole):
 //   1. the struct's own initialisers,
-//   2. YAML files: the program's own, then each --config FILE,
+//   2. YAML files: the program's own, looked for beside the program first, then each --config FILE,
 //   3. the environment: WEFT_HTTP_PORT is http.port (WEFT_HTTP__PORT where one underscore would be ambiguous);
 //      WEFT_CONFIG names a file, read before those of --config,
 //   4. flags: --http.port=8080, --http.port 8080, --set http.port=8080.
+//
+// A value may be a reference, ${env:NAME} or ${file:PATH}, or hold some.
 //
 // An unknown key, a wrong type and a value out of range are errors that name where they stand, and the closest known
 // name; all of them are reported together: "market.yaml:12:9: http.port: expected a whole number from 0 to 65535, got
 // "eighty"". docs/guides/configuration.md has the rules of each source.
 //
 // A struct, the configuration or one within it, may have `void check(service::config_check&) const` for what its fields
-// say together. Loading reads files and
-// blocks: do it at the start, or inside blocking(). No shared state; a configuration is immutable.
+// say together. Loading reads files and blocks: do it at the start, or inside blocking(). No shared state; a
+// configuration is immutable.
 #include <weft/json/decode.hpp>
 #include <weft/json/schema.hpp>
 
@@ -39,11 +41,18 @@ namespace weft::service {
 
 // Where values come from besides the struct.
 struct config_sources {
+  // The program's own files, weaker than all others. Each is read where it is found first: beside the program, in
+  // `program_folder`, or at its path. It has to be there unless some other file is named.
+  std::vector<std::string> own_files;
+  std::string program_folder;
   std::vector<std::string> files;                          // YAML, the later one wins
   std::vector<std::pair<std::string, std::string>> texts;  // YAML that is no file, by a name; wins over files
   std::string environment_prefix = "WEFT_";
   std::vector<std::pair<std::string, std::string>> environment;  // all of it; references look here as well
   std::vector<std::string> arguments;                            // without the program's name
+  // The names that the program asks for in `policies`: another name there is a problem, and so is one that is missing.
+  // Empty: the configuration alone does not say.
+  std::vector<std::string> policies;
 
   // Of this process.
   [[nodiscard]] static config_sources process(int argc, const char* const* argv);
@@ -196,9 +205,13 @@ result<configuration<T>> configuration<T>::reread() const {
 struct program_options {
   std::string name;
   std::string version;
-  std::string description;                // one line for --help
-  std::vector<std::string> config_files;  // read first; each must exist
+  std::string description;  // one line for --help
+  // Read first: beside the program, else at its path. Each must exist, unless --config or WEFT_CONFIG names a file.
+  std::vector<std::string> config_files;
   std::string environment_prefix = "WEFT_";
+  // The names of all policies that the program asks for. With them --check-config, the start and SIGHUP refuse a
+  // configuration that misspells one or leaves one out.
+  std::vector<std::string> policies;
 };
 
 // For main(): the configuration of this process. --help, --version, --check-config, --print-config and
@@ -207,8 +220,9 @@ struct program_options {
 template <class T>
 [[nodiscard]] configuration<T> load_or_exit(const program_options& program, int argc, const char* const* argv) {
   auto sources = config_sources::process(argc, argv);
-  sources.files = program.config_files;
+  sources.own_files = program.config_files;
   sources.environment_prefix = program.environment_prefix;
+  sources.policies = program.policies;
   T value{};
   auto state = detail::load_or_exit(detail::config_type_of<T>(), {program.name, program.version, program.description},
                                     sources, &value);

@@ -46,5 +46,8 @@ struct weft::json::codec<weft::service::secret_url> {
     return true;
   }
   static void write(writer& w, const service::secret_url& v) { w.string(v.shown()); }
-  static void schema(schema_writer& s) { s.keyword("type", "string"); }
+  static void schema(schema_writer& s) {
+    s.keyword("type", "string");
+    s.boolean("writeOnly", true);
+  }
 };
