@@ -1,6 +1,8 @@
 #include <weft/service/drain.hpp>
 
 #include <weft/base/assert.hpp>
+#include <weft/base/saturating.hpp>
+#include <weft/runtime/guarded.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/sync.hpp>
 #include <weft/runtime/task_group.hpp>
@@ -52,26 +54,33 @@ void drain_sequence::enter(drain_phase next) {
 
 namespace {
 
-constexpr auto cut_off_time = std::chrono::milliseconds{100};
+constexpr duration cut_off_time = std::chrono::milliseconds{100};
+
+std::string text_of(const error& problem) {
+  return problem.message().empty() ? std::string{to_string(problem.code())} : std::string{problem.message()};
+}
 
 task<void> call_hook(const drain_hook& hook, context ctx, std::string& problem, event& done) {
-  try {
-    co_await hook(std::move(ctx));
-  } catch (const std::exception& e) {
-    problem = e.what();
-  }
+  const auto called = co_await guarded_await(hook, std::move(ctx));
+  if (!called) problem = text_of(called.error());
   done.set();
 }
 
-task<void> drain_one(task<void> draining, std::size_t& left, event& done) {
-  co_await std::move(draining);
-  if (--left == 0) done.set();
+struct listeners_draining {
+  std::size_t left;
+  event done;
+  std::string problem;
+};
+task<void> drain_one(const drain_listener& listener, duration timeout, listeners_draining& all) {
+  const auto drained = co_await guarded_await(listener.drain, timeout);
+  if (!drained) all.problem = text_of(drained.error());
+  if (--all.left == 0) all.done.set();
 }
 
 }  // namespace
 
 task<void> drain_sequence::call(const named_hook& h) {
-  const auto ctx = context::background().with_timeout(loop_, settings_.hook_timeout);
+  const auto ctx = context::background().with_deadline(later(loop_.now(), settings_.hook_timeout));
   std::string problem;
   event done{loop_};
   {
@@ -83,27 +92,28 @@ task<void> drain_sequence::call(const named_hook& h) {
 }
 
 task<void> drain_sequence::finish_requests() {
-  std::size_t left = listeners_.size();
-  event done{loop_};
-  if (left == 0) co_return;
+  if (listeners_.empty()) co_return;
+  const auto timeout = saturating_cast<duration>(settings_.request_timeout);
+  listeners_draining all{.left = listeners_.size(), .done = event{loop_}, .problem = {}};
   task_group draining{loop_};
-  for (const auto& listener : listeners_)
-    draining.spawn(drain_one(listener.drain(settings_.request_timeout), left, done));
+  for (const auto& listener : listeners_) draining.spawn(drain_one(listener, timeout, all));
   // Listeners cut off what is left at the timeout. A handler that does not even heed that is not waited for.
-  const auto last = context::background().with_timeout(loop_, settings_.request_timeout + cut_off_time);
-  if (!co_await done.wait(last) && left != 0 && observer_)
-    observer_(phase(), "handlers that did not end were left behind");
+  const auto last = context::background().with_deadline(later(loop_.now(), saturating_add(timeout, cut_off_time)));
+  if (!co_await all.done.wait(last) && all.left != 0) all.problem = "handlers that did not end were left behind";
+  if (!all.problem.empty() && observer_) observer_(phase(), all.problem);
 }
 
 task<void> drain_sequence::run() {
   WEFT_ASSERT(ready(), "a service drains once");
   // From the beginning: every response tells its client to come by another connection, or to another instance.
-  for (const auto& listener : listeners_) listener.start_draining();
+  for (const auto& listener : listeners_)
+    if (const auto started = guarded_call(listener.start_draining); !started && observer_)
+      observer_(phase(), text_of(started.error()));
   enter(drain_phase::deregistering);
   for (const auto& h : deregister_) co_await call(h);
 
   enter(drain_phase::propagating);
-  (void)co_await sleep(loop_, context::background(), settings_.propagation_delay);
+  (void)co_await sleep(loop_, context::background(), later(loop_.now(), settings_.propagation_delay));
 
   enter(drain_phase::finishing);
   co_await finish_requests();

@@ -1,6 +1,8 @@
 #include <weft/service/health.hpp>
 
+#include <weft/base/saturating.hpp>
 #include <weft/json/writer.hpp>
+#include <weft/runtime/guarded.hpp>
 #include <weft/runtime/sync.hpp>
 #include <weft/runtime/task_group.hpp>
 
@@ -76,24 +78,31 @@ struct health_checks::impl {
     steady_time started{};
     std::optional<steady_time> answered;
     result<health_details> answer = health_details{};
+    std::string thrown;  // by the last run
   };
 
-  explicit impl(loop& l) : clock{l}, runs{l} {}
+  impl(loop& l, health_observer o) : clock{l}, observer{std::move(o)}, runs{l} {}
 
   task<void> run_one(entry& e) {
-    const auto ctx = context::background().with_deadline(e.started + e.options.timeout);
+    const auto ctx = context::background().with_deadline(later(e.started, e.options.timeout));
+    std::string thrown;
     try {
       e.answer = co_await e.check(ctx);
-    } catch (const std::exception& problem) {
-      e.answer = fail(errc::internal, problem.what());
+    } catch (...) {
+      thrown = current_exception_error().message();
+      if (thrown.empty()) thrown = "an exception without a text";
+      e.answer = fail(errc::internal, "the check threw an exception; the log has its text");
     }
+    // Whoever asks for /health may be anyone, and what exceptions say was not written for them.
+    if (!thrown.empty() && thrown != e.thrown && observer) observer(e.name, thrown);
+    e.thrown = std::move(thrown);
     e.answered = clock.now();
     e.ended.set();
   }
 
   void start(entry& e) {
     if (!e.ended.is_set()) return;
-    if (e.answered && clock.now() < *e.answered + e.options.keep) return;
+    if (e.answered && clock.now() < later(*e.answered, e.options.keep)) return;
     e.started = clock.now();
     e.ended.reset();
     runs.spawn(run_one(e));
@@ -101,9 +110,9 @@ struct health_checks::impl {
 
   task<health_report::line> finish(entry& e, context ctx) {
     health_report::line line{.name = e.name, .weight = e.options.weight};
-    const auto waited = co_await e.ended.wait(ctx.with_deadline(e.started + e.options.timeout));
+    const auto waited = co_await e.ended.wait(ctx.with_deadline(later(e.started, e.options.timeout)));
     if (!waited && !e.ended.is_set()) {
-      const auto since = std::chrono::floor<std::chrono::milliseconds>(clock.now() - e.started).count();
+      const auto since = std::chrono::floor<std::chrono::milliseconds>(time_between(e.started, clock.now())).count();
       line.problem = "no answer after " + std::to_string(since) + " ms";
     } else if (!e.answer) {
       line.problem =
@@ -116,11 +125,13 @@ struct health_checks::impl {
   }
 
   loop& clock;
+  health_observer observer;
   std::vector<std::unique_ptr<entry>> entries;
   task_group runs;  // after what they use
 };
 
-health_checks::health_checks(loop& l) : impl_{std::make_unique<impl>(l)} {}
+health_checks::health_checks(loop& l, health_observer observer)
+    : impl_{std::make_unique<impl>(l, std::move(observer))} {}
 health_checks::~health_checks() = default;
 
 void health_checks::add(std::string name, health_check check, health_options options) {

@@ -1,8 +1,10 @@
 #include "listeners.hpp"
 
+#include <weft/base/saturating.hpp>
 #include <weft/http/limits.hpp>
 #include <weft/net/tls.hpp>
 #include <weft/observe/sampler.hpp>
+#include <weft/runtime/guarded.hpp>
 
 namespace weft::service {
 
@@ -20,6 +22,7 @@ void loop_stalls::observe(slow_turn& turn) {
 core_host::core_host(loop& l, unsigned index, const environment& process, std::unique_ptr<observe::span_sink> spans,
                      std::unique_ptr<discovery::registry> registry)
     : loop_{l},
+      cores_{process.cores},
       log_{process.log.on(l)},
       metrics_{process.metrics},
       registry_{std::move(registry)},
@@ -31,14 +34,37 @@ core_host::core_host(loop& l, unsigned index, const environment& process, std::u
       core_{l, index, log_, tracer_, metrics_, *registry_, process.policies},
       tasks_{l} {}
 
-void core_host::make_routes(const std::vector<listener_plan>& plans) {
-  for (const auto& plan : plans)
-    routes_.push_back(plan.make ? plan.make(core_).as_handler() : http::router{}.as_handler());
+result<> core_host::make_routes(const std::vector<listener_plan>& plans) {
+  for (const auto& plan : plans) {
+    made_routes made;
+    if (takes_part_in(plan)) {
+      made.around = around(plan);
+      auto routes = guarded_call([&] { return plan.make ? plan.make(core_) : http::router{}; });
+      if (!routes) return fail(std::move(routes).error().with_operation("making the routes of " + plan.name));
+      // With what the host puts around them: an order that does nothing is refused here.
+      auto checked = guarded_call([&] {
+        routes->check_order(made.around);
+        return routes->as_handler();
+      });
+      if (!checked) return fail(std::move(checked).error().with_operation("making the routes of " + plan.name));
+      made.handle = *std::move(checked);
+    }
+    routes_.push_back(std::move(made));
+  }
+  return {};
 }
 
 result<> core_host::listen(std::vector<listener_plan>& plans, const endpoints& own) {
   auto routes = std::exchange(routes_, {});
   for (std::size_t i = 0; i < plans.size(); ++i) {
+    if (!takes_part_in(plans[i])) continue;
+    // The kernel would let both have the port, since each is to be shared with other cores.
+    for (std::size_t j = 0; j < i; ++j)
+      if (core_.index == 0 && plans[i].at.port != 0 && *plans[j].bound == address_of(plans[i].at))
+        return fail(
+            error{errc::already_exists, plans[j].name + " listens on " + plans[j].bound->to_string() + " already"}
+                .with_operation("listening for " + plans[i].name)
+                .with_remedy("give each listener a port of its own"));
     auto server = start(plans[i], std::move(routes.at(i)), own);
     if (!server) return fail(server.error().with_operation("listening for " + plans[i].name));
     servers_.push_back(*std::move(server));
@@ -47,28 +73,32 @@ result<> core_host::listen(std::vector<listener_plan>& plans, const endpoints& o
   return {};
 }
 
-result<std::unique_ptr<http::server>> core_host::start(listener_plan& plan, http::handler handle,
-                                                       const endpoints& own) {
+// What the host puts around all routes.
+std::vector<http::middleware> core_host::around(const listener_plan& plan) {
+  return {http::instrument(loop_, instruments()),
+          http::limit_time(loop_, {.longest = saturating_cast<duration>(plan.at.request_timeout)})};
+}
+
+result<std::unique_ptr<http::server>> core_host::start(listener_plan& plan, made_routes routes, const endpoints& own) {
+  auto handle = std::move(routes.handle);
   if (plan.endpoints_here == endpoint_choice::served) handle = with_endpoints(own, std::move(handle));
-  const http::instruments instruments{.spans = &tracer_, .metrics = &metrics_, .log = &log_};
-  handle = http::wrap(std::move(handle), {http::instrument(loop_, instruments),
-                                          http::limit_time(loop_, {.longest = plan.at.request_timeout})});
+  handle = http::wrap(std::move(handle), routes.around);
   http::server_options options{.max_body_bytes = plan.at.max_body_bytes,
                                .max_connections = plan.at.max_connections,
                                .max_connections_per_peer = plan.at.max_connections_per_peer,
                                .max_requests = plan.at.max_requests,
                                .max_requests_per_client = plan.at.max_requests_per_client,
                                .max_connection_requests = plan.at.max_connection_requests,
-                               .max_connection_age = plan.at.max_connection_age > duration::zero()
-                                                         ? duration{plan.at.max_connection_age}
+                               .max_connection_age = plan.at.max_connection_age > plan.at.max_connection_age.zero()
+                                                         ? saturating_cast<duration>(plan.at.max_connection_age)
                                                          : duration::max(),
-                               .head_timeout = plan.at.head_timeout,
-                               .body_timeout = plan.at.body_timeout,
+                               .head_timeout = saturating_cast<duration>(plan.at.head_timeout),
+                               .body_timeout = saturating_cast<duration>(plan.at.body_timeout),
                                .min_body_bytes_per_second = plan.at.min_body_bytes_per_second,
-                               .idle_timeout = plan.at.idle_timeout,
+                               .idle_timeout = saturating_cast<duration>(plan.at.idle_timeout),
                                .tls = plan.tls,
                                .trusted_proxies = plan.at.trusted_proxies};
-  options.on_refused = http::instrument_refusals(loop_, instruments);
+  options.on_refused = http::instrument_refusals(loop_, instruments());
   options.on_problem = [this](const http::request& r, std::string_view what) {
     log_.warning(r.context(), "an answer broke off", {{"path", r.raw_path()}, {"problem", what}});
   };
@@ -79,7 +109,7 @@ result<std::unique_ptr<http::server>> core_host::start(listener_plan& plan, http
   } else {
     WEFT_TRY(at, address_of(plan.at));
   }
-  WEFT_TRY_VOID(server->listen(at, {.share_port = plan.port == port_sharing::shared}));
+  WEFT_TRY_VOID(server->listen(at, {.share_port = cores_ > 1 && plan.runs_on == plan_cores::all}));
   if (!plan.bound) plan.bound = server->local();
   return server;
 }

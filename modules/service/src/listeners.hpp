@@ -15,8 +15,8 @@ namespace weft::service {
 
 // Whether a listener answers /health and /metrics, too.
 enum class endpoint_choice : std::uint8_t { served, elsewhere };
-// Whether other cores listen on the same port.
-enum class port_sharing : std::uint8_t { alone, shared };
+// Which cores have a part of the listener.
+enum class plan_cores : std::uint8_t { all, first };
 
 // A listener as it was asked for; the same for every core.
 struct listener_plan {
@@ -26,7 +26,7 @@ struct listener_plan {
   std::optional<net::tls_context> tls;  // shared by the cores
   std::optional<address> bound;         // set by core 0; the others take the same port
   endpoint_choice endpoints_here = endpoint_choice::served;
-  port_sharing port = port_sharing::alone;
+  plan_cores runs_on = plan_cores::all;
   registration_mode registration = registration_mode::automatic;
 };
 
@@ -55,12 +55,14 @@ class core_host {
     resilience::policy_set& policies;
     const std::string& service;
     double sample_ratio = 0;
+    unsigned cores = 1;
   };
   core_host(loop& l, unsigned index, const environment& process, std::unique_ptr<observe::span_sink> spans,
             std::unique_ptr<discovery::registry> registry);
 
-  // The routes of each plan; then serves them: core 0 binds, the others join it.
-  void make_routes(const std::vector<listener_plan>& plans);
+  // The routes of each plan that this core has a part of; what the program throws is the error. Then serves them: core
+  // 0 binds, the others join it.
+  result<> make_routes(const std::vector<listener_plan>& plans);
   result<> listen(std::vector<listener_plan>& plans, const endpoints& own);
   void start_draining();
   [[nodiscard]] task<void> drain(duration patience);
@@ -69,16 +71,28 @@ class core_host {
   [[nodiscard]] task_group& tasks() noexcept { return tasks_; }
 
  private:
-  result<std::unique_ptr<http::server>> start(listener_plan& plan, http::handler handle, const endpoints& own);
+  [[nodiscard]] bool takes_part_in(const listener_plan& plan) const noexcept {
+    return core_.index == 0 || plan.runs_on == plan_cores::all;
+  }
+  struct made_routes {
+    http::handler handle;
+    std::vector<http::middleware> around;  // what the host puts around it
+  };
+  [[nodiscard]] http::instruments instruments() noexcept {
+    return {.spans = &tracer_, .metrics = &metrics_, .log = &log_};
+  }
+  [[nodiscard]] std::vector<http::middleware> around(const listener_plan& plan);
+  result<std::unique_ptr<http::server>> start(listener_plan& plan, made_routes routes, const endpoints& own);
 
   loop& loop_;
+  unsigned cores_;
   observe::logger log_;
   observe::registry& metrics_;
   std::unique_ptr<discovery::registry> registry_;
   std::unique_ptr<observe::span_sink> sink_;
   observe::tracer tracer_;
   core core_;
-  std::vector<http::handler> routes_;  // of the plans, until they listen
+  std::vector<made_routes> routes_;  // of the plans, until they listen
   std::vector<std::unique_ptr<http::server>> servers_;
   std::optional<loop_stalls> stalls_;
   task_group tasks_;

@@ -1,5 +1,8 @@
 #include "self_registration.hpp"
 
+#include <weft/base/saturating.hpp>
+#include <weft/runtime/task_group.hpp>
+
 #include <unistd.h>
 #include <array>
 #include <stdexcept>
@@ -64,7 +67,7 @@ void self_registration::tell(entry& e, registrar::standing now, const std::optio
   const auto& self = e.keeper->what().self;
   if (trouble) {
     const auto what = trouble->describe();
-    if (what == e.trouble && loop_.now() - e.told_at < repeat_after) return;
+    if (what == e.trouble && time_between(e.told_at, loop_.now()) < repeat_after) return;
     e.trouble = what;
     e.told_at = loop_.now();
     log_.warning("the registry has a problem", {{"id", self.id}, {"problem", what}});
@@ -74,15 +77,20 @@ void self_registration::tell(entry& e, registrar::standing now, const std::optio
   }
 }
 
+task<void> self_registration::take_out(entry& e, context ctx, std::string& problems) {
+  const auto left = co_await e.keeper->leave(std::move(ctx));
+  if (left)
+    log_.info("deregistered", {{"id", e.keeper->what().self.id}});
+  else
+    problems.append(problems.empty() ? "" : "; ").append(left.error().describe());
+}
+
+// All together: a registry that is slow for one must not take the time of the others.
 task<void> self_registration::leave(context ctx) {
   std::string problems;
-  for (const auto& e : entries_) {
-    const auto left = co_await e->keeper->leave(ctx);
-    if (left)
-      log_.info("deregistered", {{"id", e->keeper->what().self.id}});
-    else
-      problems.append(problems.empty() ? "" : "; ").append(left.error().describe());
-  }
+  task_group leaving{loop_};
+  for (const auto& e : entries_) leaving.spawn(take_out(*e, ctx, problems));
+  co_await leaving.join();
   if (!problems.empty()) throw std::runtime_error{problems};
 }
 

@@ -30,6 +30,7 @@ class self_registration {
     steady_time told_at{};
   };
   void tell(entry& e, discovery::registrar::standing now, const std::optional<error>& trouble);
+  task<void> take_out(entry& e, context ctx, std::string& problems);
   task<result<health_details>> check() const;
   [[nodiscard]] std::string host_for(const bound_listener& listener) const;
 

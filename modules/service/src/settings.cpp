@@ -24,6 +24,8 @@ void http_settings::check(config_check& problems) const {
   problems.require(tls.certificate.empty() || !tls.key.empty(), "tls.certificate", "needs tls.key as well");
   problems.require(!tls.certificate.empty() || tls.client_authorities.empty(), "tls.client_authorities",
                    "needs tls.certificate and tls.key as well");
+  problems.require(tls.reload_interval >= tls.reload_interval.zero(), "tls.reload_interval", "must not be negative");
+  problems.require(tls.warn_before >= tls.warn_before.zero(), "tls.warn_before", "must not be negative");
   problems.require(max_connections > 0, "max_connections", "must be at least 1");
   problems.require(max_connection_age >= max_connection_age.zero(), "max_connection_age", "must not be negative");
   try {

@@ -104,7 +104,6 @@ task<void> ask_until_both(loop& l, std::string url, std::set<std::string>& seen)
 TEST_F(host, runs_a_loop_on_each_core_and_each_answers_for_all) {
   settings_.cores = 2;
   application app{{.name = "two"}, settings_, at_};
-  EXPECT_THROW(app.serve(http::router{}), std::invalid_argument);
   app.serve([](service::core& core) {
     http::router routes;
     routes.get("/which", [index = core.index](http::request&) { return which(index); });

@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 
 namespace {
 
@@ -187,6 +189,87 @@ task<void> look(application& app, story& s) {
   EXPECT_EQ(line(bad).problem, "the connection is lost");
   EXPECT_TRUE(bad.healthy);  // advisory: requests go on
   app.stop();
+}
+
+struct two_cores_seen {
+  std::atomic<int> opened = 0, handled = 0, closed = 0;
+};
+
+class counted_broker final : public messaging::broker {
+ public:
+  counted_broker(loop& l, std::shared_ptr<messaging::memory_hub> hub, two_cores_seen& seen)
+      : inner_{l, std::move(hub)}, seen_{seen} {
+    ++seen.opened;
+  }
+  [[nodiscard]] const messaging::broker_features& features() const noexcept override { return inner_.features(); }
+  task<std::vector<result<>>> publish(context ctx, std::vector<messaging::outgoing> batch) override {
+    return inner_.publish(std::move(ctx), std::move(batch));
+  }
+  task<result<std::unique_ptr<messaging::consumer>>> subscribe(context ctx, messaging::subscription what) override {
+    return inner_.subscribe(std::move(ctx), std::move(what));
+  }
+  task<result<>> check(context ctx) override { return inner_.check(std::move(ctx)); }
+  messaging::broker_admin* admin() noexcept override { return inner_.admin(); }
+  task<void> close(context ctx) override {
+    ++seen_.closed;
+    co_await inner_.close(std::move(ctx));
+  }
+
+ private:
+  messaging::memory_broker inner_;
+  two_cores_seen& seen_;
+};
+
+task<result<std::unique_ptr<messaging::broker>>> open_counted(loop& l, std::shared_ptr<messaging::memory_hub> hub,
+                                                              two_cores_seen& seen) {
+  co_return std::make_unique<counted_broker>(l, std::move(hub), seen);
+}
+task<result<>> count(two_cores_seen& seen) {
+  ++seen.handled;
+  co_return result<>{};
+}
+
+task<void> ask_both(application& app, std::array<service::event_outlet*, 2>& outlets, std::array<loop*, 2>& loops,
+                    two_cores_seen& seen) {
+  for (std::size_t i = 0; i < 2; ++i)
+    loops[i]->post([&outlet = *outlets[i], i] {
+      EXPECT_TRUE(outlet.tell(outlet.prepare({}, notes, {"from " + std::to_string(i)}, "").value()));
+    });
+  const auto ctx = context::background().with_timeout(app.loop(), 30s);
+  while (seen.handled < 2 && co_await weft::sleep(app.loop(), ctx, 1ms)) {
+  }
+  const auto report = co_await app.health().run({});
+  const auto broker = *std::ranges::find(report.lines, "broker", &service::health_report::line::name);
+  EXPECT_TRUE(broker.healthy) << broker.problem;
+  app.stop();
+}
+
+// G8: a service with a broker runs on several cores: each has its own, opened and closed on its loop.
+TEST_F(linked, each_core_has_a_broker) {
+  two_cores_seen seen;
+  const auto hub = std::make_shared<messaging::memory_hub>();
+  brokers_.add("counted", [&](loop& l, context, std::string) { return open_counted(l, hub, seen); });
+  settings_.cores = 2;
+  messaging_.broker = service::secret_url{"counted:"};
+  application app{{.name = "two"}, settings_, at_};
+  service::broker_link link{app, brokers_, messaging_};
+  std::array<service::event_outlet*, 2> outlets{};
+  std::array<loop*, 2> loops{};
+  app.serve([&](service::core& core) {
+    loops[core.index] = &core.loop;
+    outlets[core.index] = &link.publishing(core, "/tests");
+    link.consuming(core, "tests").on(notes, {.group = "tests"}, [&](const context&, const auto&) {
+      return count(seen);
+    });
+    return http::router{};
+  });
+  std::optional<task_group> asking;
+  app.on_ready([&](const auto&) { asking.emplace(app.loop()).spawn(ask_both(app, outlets, loops, seen)); });
+  EXPECT_EQ(app.run(), 0);
+  asking.reset();
+  EXPECT_EQ(seen.opened, 2);
+  EXPECT_EQ(seen.handled, 2);
+  EXPECT_EQ(seen.closed, 2);
 }
 
 TEST_F(linked, health_shows_the_broker) {

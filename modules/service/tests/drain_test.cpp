@@ -121,4 +121,46 @@ TEST_F(drain, cuts_off_what_does_not_end) {
                                       "4.1 the broker is closed", "4.1 closing: pool: not connected", "4.1 ended"}));
 }
 
+task<void> throw_an_int() {
+  throw 7;
+  co_return;
+}
+
+// A12, F13: whatever a hook or a listener throws is reported, and the drain goes on.
+TEST_F(drain, goes_on_whatever_is_thrown) {
+  service::drain_sequence ending{machine_.loop(), {.propagation_delay = 0s, .request_timeout = 1s}, observer()};
+  ending.on_deregister("registry", [](context) { return throw_an_int(); });
+  ending.on_close("pool", [](context) -> task<void> { throw std::string{"before the task"}; });
+  ending.add(
+      service::drain_listener{.start_draining = [] { throw 7; }, .drain = [](duration) { return throw_an_int(); }});
+  task_group ends{machine_.loop()};
+  began_ = sim_.now();
+  ends.spawn(ending.run());
+  sim_.run_for(10s);
+  EXPECT_TRUE(ends.empty());
+  EXPECT_EQ(events_.back(), "0.0 ended");
+  EXPECT_EQ(events_.size(), 9u) << testing::PrintToString(events_);
+}
+
+// A11: "never" is no time that has passed.
+TEST_F(drain, takes_timeouts_without_limit) {
+  http::server server{machine_.loop(), slow_routes()};
+  ASSERT_TRUE(server.listen(machine_.address(80)));
+  constexpr auto never = std::chrono::milliseconds::max();
+  service::drain_sequence ending{
+      machine_.loop(), {.propagation_delay = 0s, .request_timeout = 1h, .hook_timeout = never}, observer()};
+  ending.on_close("broker", hook("the broker is closed", 100ms));
+  ending.add(server);
+  http::client client{caller_.loop(), {.base_url = "http://users"}};
+  task_group calls{caller_.loop()}, ends{machine_.loop()};
+  calls.spawn(call(client, "/slow/6", "request in flight"));
+  sim_.run_for(1s);
+  began_ = sim_.now();
+  ends.spawn(ending.run());
+  sim_.run_for(10s);
+  EXPECT_EQ(events_, (std::vector<std::string>{"0.0 deregistering", "0.0 propagating", "0.0 finishing",
+                                               "5.0 request in flight 200 close", "5.0 closing",
+                                               "5.1 the broker is closed", "5.1 ended"}));
+}
+
 }  // namespace

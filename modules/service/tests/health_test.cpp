@@ -88,6 +88,10 @@ TEST(health, many_askers_cost_one_run_and_answers_can_be_kept) {
   });
 }
 
+task<result<health_details>> throws_an_int() {
+  throw 7;
+  co_return health_details{};
+}
 task<result<health_details>> throws() {
   throw std::runtime_error{"broken check"};
   co_return health_details{};
@@ -95,10 +99,24 @@ task<result<health_details>> throws() {
 
 TEST(health, a_check_that_throws_is_unhealthy) {
   testkit::run([](loop& l) -> task<void> {
-    health_checks checks{l};
+    std::vector<std::string> logged;
+    health_checks checks{l, [&](std::string_view check, std::string_view thrown) {
+                           logged.push_back(std::string{check} + ": " + std::string{thrown});
+                         }};
     checks.add("bug", [](context) { return throws(); });
+    checks.add("worse", [](context) { return throws_an_int(); });
+    checks.add("at once", [](context) -> task<result<health_details>> { throw 7; });
     const auto report = co_await checks.run(context::background());
-    EXPECT_EQ(report.lines[0].problem, "broken check");
+    // G15: whoever asks may be anyone. A12: whatever is thrown.
+    for (const auto& line : report.lines) {
+      EXPECT_FALSE(line.healthy);
+      EXPECT_EQ(line.problem, "the check threw an exception; the log has its text");
+    }
+    EXPECT_EQ(report_of(l, report).find("broken check"), std::string::npos);
+    (void)co_await checks.run(context::background());
+    EXPECT_EQ(logged,
+              (std::vector<std::string>{"bug: broken check", "worse: an exception that is no std::exception was thrown",
+                                        "at once: an exception that is no std::exception was thrown"}));
     EXPECT_THROW(checks.add("bug", [](context) { return throws(); }), std::invalid_argument);
   });
 }

@@ -12,26 +12,32 @@
 // Besides the routes it answers GET /health (200 or 503, every check), /health/live (the process runs), /health/ready
 // (healthy and not draining) and /metrics. Requests get a trace position, a correlation id, a deadline, metrics and a
 // line in the log. SIGTERM and SIGINT drain (drain.hpp says in which order); a second signal ends the process at once.
-// SIGHUP reads the configuration again: policies change at once, with their states kept, then the reload hook runs. A
-// wrong configuration is logged, and the one before goes on.
+// SIGHUP reads the configuration and the certificates again: policies, with their states kept, and log.level change at
+// once, then the reload hook runs. A wrong configuration is logged, and the one before goes on.
 //
 // What has to be there before the first request (a database, a broker) is opened by on_start(). When that fails, the
-// on_close hooks run and the program does not start; when it is told to stop meanwhile, they run and it ends.
+// on_close hooks run and the program does not start; when it is told to stop meanwhile, they run and it ends. A hook
+// that takes long is named in the log.
 //
 // Each listener is registered under its name once all are bound, and taken out as the first step of the drain:
 // settings.discovery says where. Calls to other services are made by what a core offers:
 //
-//     app.serve([&](service::core& core) {
-//       posts.emplace(core.loop, core.registry, {.service = "posts", .caller = "users", .metrics = &core.metrics},
-//                     core.policies.find("posts"));          // a discovery::service_client, by policies.posts
-//       ...
+//     app.serve([](service::core& core) {
+//       auto posts = std::make_shared<discovery::service_client>(                       // this core's own
+//           core.loop, core.registry, discovery::service_client_options{.service = "posts", .caller = "users"},
+//           core.policies.at("posts"));                                                // by policies.posts
+//       http::router routes;
+//       routes.get("/posts/{id}", [posts](http::request& r, std::string id) { return show(r, *posts, std::move(id));
+//       }); return routes;
 //     });
 //
 // run() returns the program's exit code: 0 after a drain, 1 when the service could not start (the port is taken). A
 // wrong configuration ends the program with 2 before that; a second signal as that signal does (130, 143 in a shell).
 //
-// Everything is set up before run(), on the thread that calls it, which becomes core 0. With settings.cores above 1,
-// routes are made once for each core: use the form of serve() that takes a function.
+// Everything is set up before run(), on the thread that calls it, which becomes core 0. With settings.cores above 1 the
+// function that serve() takes is called on the thread of each core, one core after the other: what it makes belongs to
+// that core, so let its handlers own it, or keep one for each core.index. Routes that are given as they are, and the
+// listeners of Unix sockets, stay on core 0.
 #include <weft/http/router.hpp>
 #include <weft/observe/log.hpp>
 #include <weft/observe/metrics.hpp>
@@ -68,6 +74,8 @@ struct core {
 
 // Work before the first request. Its context ends when the program is told to stop.
 using start_hook = std::function<task<result<>>(context)>;
+
+using core_start_hook = std::function<task<result<>>(core&, context)>;
 
 // What a core's routes need stays alive by their handlers, which own it.
 using routes_for_core = std::function<http::router(core&)>;
@@ -117,21 +125,24 @@ class application {
   [[nodiscard]] health_checks& health() noexcept;  // on core 0
   [[nodiscard]] resilience::policy_set& policies() noexcept;
 
-  // One core only: throws std::invalid_argument when the settings ask for more. Also thrown when nothing says where to
-  // listen.
+  // On core 0. Throws std::invalid_argument when nothing says where to listen.
   void serve(http::router routes, listener_options options = {});
   // Called once on each core's thread.
   void serve(routes_for_core make, listener_options options = {});
 
   // Before anything listens, on core 0, one after the other: those added before run(), then the routes of core 0 are
-  // made, then those that were added while they were made.
+  // made, then those that were added while they were made. What is added while the routes of another core are made
+  // runs on that core, as its on_close hooks do. Throws std::logic_error once the start is over.
   void on_start(std::string name, start_hook hook);
+  // On every core, before its routes are made; on core 0 after the hooks above. Add them before run().
+  void on_start_of_each_core(std::string name, core_start_hook hook);
   // Once every listener is bound.
   void on_ready(std::function<void(const std::vector<bound_listener>&)> hook);
-  // Steps of the drain; see drain.hpp. They run on core 0.
+  // Steps of the drain; see drain.hpp. They run on core 0, but for those that another core adds.
   void on_deregister(std::string name, drain_hook hook);
   void on_close(std::string name, drain_hook hook);
-  // After SIGHUP, when the configuration was read again or there is none.
+  // After SIGHUP, when the configuration was read again or there is none. Signals that come meanwhile make it run once
+  // more.
   void on_reload(std::function<task<void>()> hook);
   // Where spans go, made for each core; without it the last 1,000 are kept in memory.
   void export_spans(std::function<std::unique_ptr<observe::span_sink>(weft::loop&)> make);

@@ -3,11 +3,11 @@
 // publishers, consumers, a line in /health and metrics.
 //
 //     service::application app{program, config};
-//     std::unique_ptr<users_service> users;                        // destroyed after the link
+//     std::vector<std::unique_ptr<users_service>> users(config->cores);   // one of each core; destroyed after the link
 //     service::broker_link messages{app, brokers, config->messaging};
 //     app.serve([&](service::core& core) {
-//       users = std::make_unique<users_service>(core, messages);
-//       return users->routes();
+//       users[core.index] = std::make_unique<users_service>(core, messages);
+//       return users[core.index]->routes();
 //     });
 //
 //     users_service(service::core& core, service::broker_link& messages)
@@ -26,8 +26,9 @@
 // Health: "broker" is advisory. Every instance has the same broker: taking them all out of their balancers because of
 // it helps nobody, and requests go on while events wait in the queues.
 //
-// Belongs to core 0: other cores neither publish nor consume by it. Declare it after the application and after what its
-// handlers use, since it is to be destroyed before them.
+// With several cores each has a broker of its own, opened on its loop before its routes are made, and consumers of a
+// group on several cores share its messages. Declare the link after the application and after what its handlers use,
+// since it is to be destroyed before them.
 #include <weft/messaging/broker_factory.hpp>
 #include <weft/messaging/publish_queue.hpp>
 #include <weft/messaging/publisher.hpp>
@@ -81,12 +82,12 @@ class broker_link {
   broker_link(const broker_link&) = delete;
   broker_link& operator=(const broker_link&) = delete;
 
-  // While the routes of core 0 are made, and later. `source` is the CloudEvents source of what is told: "/users".
+  // While the core's routes are made, and later on its thread. `source` is the CloudEvents source: "/users".
   [[nodiscard]] event_outlet& publishing(core& on, std::string source);
-  // A router that starts once the routes are made. Add its middleware and handlers at once.
+  // While the core's routes are made: a router that starts once they are. Add its middleware and handlers at once.
   [[nodiscard]] messaging::router& consuming(core& on, std::string name);
-  // Once it is open, which it is when routes are made.
-  [[nodiscard]] messaging::broker& broker();
+  // The core's own, which is open when its routes are made.
+  [[nodiscard]] messaging::broker& broker(const core& on);
 
  private:
   struct impl;

@@ -27,7 +27,7 @@ namespace weft::service {
 enum class drain_phase : std::uint8_t { serving, deregistering, propagating, finishing, closing, ended };
 [[nodiscard]] std::string_view to_string(drain_phase phase) noexcept;
 
-// Throwing is failing.
+// Throwing is failing, whatever is thrown.
 using drain_hook = std::function<task<void>(context)>;
 
 // What requests come in by: a server, or the servers of another core.

@@ -6,7 +6,8 @@
 //
 // The checks run at the same time, each with its own timeout; one that does not come back is unhealthy and holds up
 // nobody. A check runs at most once at a time: who asks meanwhile gets that run's answer, so that many askers cost no
-// more than one. Belongs to one loop.
+// more than one. A check that throws is unhealthy; the report does not say what was thrown, the observer is told.
+// Belongs to one loop.
 #include <weft/base/error.hpp>
 #include <weft/base/time.hpp>
 #include <weft/observe/span.hpp>
@@ -53,9 +54,12 @@ struct health_report {
   [[nodiscard]] std::string to_json(wall_time at) const;
 };
 
+// Told once of what a check threw, until it throws something else.
+using health_observer = std::function<void(std::string_view check, std::string_view thrown)>;
+
 class health_checks {
  public:
-  explicit health_checks(loop& l);
+  explicit health_checks(loop& l, health_observer observer = {});
   ~health_checks();  // the checks that run are destroyed
   health_checks(const health_checks&) = delete;
   health_checks& operator=(const health_checks&) = delete;

@@ -27,13 +27,15 @@ BOOST_DESCRIBE_ENUM(log_format, automatic, pretty, json)
 
 namespace weft::service {
 
-// PEM files. Without a certificate the listener is plain.
+// PEM files. Without a certificate the listener is plain. Files that change are read again, at SIGHUP in any case.
 struct tls_settings {
   std::string certificate;
   std::string key;
   std::string client_authorities;  // clients must then show a certificate that one of these signed
+  std::chrono::milliseconds reload_interval = std::chrono::minutes{1};
+  std::chrono::milliseconds warn_before = std::chrono::days{14};
 };
-BOOST_DESCRIBE_STRUCT(tls_settings, (), (certificate, key, client_authorities))
+BOOST_DESCRIBE_STRUCT(tls_settings, (), (certificate, key, client_authorities, reload_interval, warn_before))
 
 // One listener.
 struct http_settings {
@@ -147,7 +149,10 @@ struct weft::json::traits<weft::service::tls_settings> {
       {.member = "certificate", .description = "PEM file: the certificate and its intermediates; empty: no TLS"},
       {.member = "key", .description = "PEM file: the private key"},
       {.member = "client_authorities",
-       .description = "PEM file: clients must show a certificate that one of these authorities signed"}};
+       .description = "PEM file: clients must show a certificate that one of these authorities signed"},
+      {.member = "reload_interval",
+       .description = "how often the files are looked at, and read again when they have changed; 0s: at SIGHUP alone"},
+      {.member = "warn_before", .description = "the log warns each day when the certificate ends within this time"}};
 };
 template <>
 struct weft::json::traits<weft::service::http_settings> {
