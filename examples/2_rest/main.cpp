@@ -2,6 +2,7 @@
 //     ./notes --max_notes=100
 //     curl -d '{"title":"buy milk","tags":["home"]}' http://127.0.0.1:8080/notes
 //     curl 'http://127.0.0.1:8080/notes?tag=home'
+#include <weft/base/text_rules.hpp>
 #include <weft/service.hpp>
 
 #include <algorithm>
@@ -33,8 +34,8 @@ struct settings : service::service_settings {
 BOOST_DESCRIBE_STRUCT(settings, (service::service_settings), (max_notes))
 
 result<> validate(const new_note& n) {
-  if (n.title.empty()) return fail(errc::invalid_argument, "$.title: must not be empty");
-  if (n.title.size() > 200) return fail(errc::invalid_argument, "$.title: at most 200 bytes");
+  if (const auto problem = check_text(n.title, {.min_characters = 1, .max_characters = 200}))
+    return fail(errc::invalid_argument, "$.title: " + *problem);
   if (n.tags.size() > 10) return fail(errc::invalid_argument, "$.tags: at most 10");
   return {};
 }

@@ -66,7 +66,8 @@ int main(int argc, char** argv) {
   const service::program_options program{.name = "market",
                                          .version = "0.1",
                                          .description = "weft's reference system: users, their posts, and mail",
-                                         .config_files = {MARKET_CONFIG}};
+                                         .config_files = {MARKET_CONFIG},
+                                         .policies = {"posts", "user_posts", "users"}};
   const auto config = service::load_or_exit<market::settings>(program, argc, argv);
   // [messages]
   service::application app{program, config};

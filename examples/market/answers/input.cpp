@@ -32,11 +32,10 @@ field_problem problem_of(const json::decode_failure& failure) {
   return {field, failure.what};
 }
 
-void check_text(std::string_view field, std::string& text, std::size_t most, problem_list& problems) {
+void check_text(std::string_view field, std::string& text, const text_rules& rules, problem_list& problems) {
   const auto first = text.find_first_not_of(' '), last = text.find_last_not_of(' ');
   text = first == text.npos ? "" : text.substr(first, last - first + 1);
-  if (text.empty()) problems.push_back({std::string{field}, "must not be empty"});
-  if (text.size() > most) problems.push_back({std::string{field}, "at most " + std::to_string(most) + " bytes"});
+  if (auto problem = weft::check_text(text, rules)) problems.push_back({std::string{field}, *std::move(problem)});
 }
 
 wall_time now_of(const http::request& r) { return std::chrono::floor<std::chrono::milliseconds>(r.home()->wall_now()); }

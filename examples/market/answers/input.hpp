@@ -2,6 +2,7 @@
 // Reading what callers send: a value, or what is wrong with each field.
 #include "answers/answers.hpp"
 
+#include <weft/base/text_rules.hpp>
 #include <weft/base/time.hpp>
 #include <weft/json/decode.hpp>
 
@@ -33,8 +34,8 @@ template <class T>
   return std::unexpected{problem_list{problem_of(decoded.error())}};
 }
 
-// Takes the spaces around it away; it must not be empty, nor longer than so many bytes.
-void check_text(std::string_view field, std::string& text, std::size_t most, problem_list& problems);
+// Takes the spaces around it away. What breaks the rules would be refused by a database or a consumer later.
+void check_text(std::string_view field, std::string& text, const weft::text_rules& rules, problem_list& problems);
 
 // To the millisecond, as times are kept and told.
 [[nodiscard]] weft::wall_time now_of(const weft::http::request& r);

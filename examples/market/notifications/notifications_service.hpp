@@ -10,6 +10,7 @@
 
 #include <weft/service/application.hpp>
 #include <weft/service/broker_link.hpp>
+#include <weft/storage/write_check.hpp>
 
 #include <optional>
 
@@ -32,6 +33,7 @@ class notifications_service {
   weft::loop& loop_;
   notifications_settings settings_;
   std::unique_ptr<weft::storage::database> database_;
+  std::optional<weft::storage::write_check> writes_;
   std::optional<mailbox> box_;
   std::optional<smtp_mailer> mails_;
   std::optional<welcome_mails> welcome_;

@@ -1,5 +1,6 @@
 #include "notifications/welcome_mails.hpp"
 
+#include <weft/base/saturating.hpp>
 #include <weft/observe/trace_context.hpp>
 
 namespace market::notifications {
@@ -79,7 +80,7 @@ void welcome_mails::note(const context& ctx, const result<>& sent) {
   if (ctx.cancellation().cancelled()) return;
   if (sent || !sent.error().transient()) return trouble_.clear();
   const auto problem = sent.error().describe();
-  if (problem == trouble_ && loop_.now() - told_at_ < repeat_after) return;
+  if (problem == trouble_ && time_between(told_at_, loop_.now()) < repeat_after) return;
   trouble_ = problem;
   told_at_ = loop_.now();
   if (log_ != nullptr) log_->warning(ctx, "mails cannot be sent, and wait", {{"problem", problem}});

@@ -12,7 +12,8 @@ using namespace weft;
 
 namespace {
 
-constexpr std::size_t max_title = 200, max_content = 10'000;
+constexpr text_rules title_rules{.min_characters = 1, .max_characters = 200};
+constexpr text_rules content_rules{.min_characters = 1, .max_characters = 10'000, .lines = text_lines::many};
 
 struct new_post {
   author_id user_id;
@@ -24,8 +25,8 @@ checked<new_post> read_new_post(std::string_view content) {
   auto read = decode<new_post>(content);
   if (!read) return read;
   problem_list problems;
-  check_text("title", read->title, max_title, problems);
-  check_text("content", read->content, max_content, problems);
+  check_text("title", read->title, title_rules, problems);
+  check_text("content", read->content, content_rules, problems);
   return unless(std::move(problems), *std::move(read));
 }
 

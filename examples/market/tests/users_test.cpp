@@ -106,6 +106,23 @@ TEST_F(users, what_is_wrong_is_told_field_by_field) {
   EXPECT_EQ(ask(http::method::patch, made.location, R"({"status":"gone"})").text("/error/details/0/field"), "status");
 }
 
+// G10: what a database or a consumer would refuse is refused here, whatever users are kept in.
+TEST_F(users, texts_have_rules) {
+  const auto nul = create("A\\u0000da", "ada@example.com");
+  EXPECT_EQ(nul.status, 400);
+  EXPECT_EQ(json::serialize(nul.at("/error/details")),
+            R"([{"field":"name","message":"must not hold a NUL character"}])");
+  EXPECT_EQ(create("A\\nda", "ada@example.com").status, 400);
+  EXPECT_EQ(create("Ada", "ada\\u0000@example.com").status, 400);
+  EXPECT_EQ(ask(http::method::get, "/api/users?search=a%00b").status, 400);
+  const auto made = create("Ada", "ada@example.com");
+  EXPECT_EQ(ask(http::method::patch, made.location, R"({"name":"\u0000"})").status, 400);
+  std::string longest;
+  for (int i = 0; i < 100; ++i) longest += "\u00f6";  // characters count, not bytes
+  EXPECT_EQ(create(longest, "long@example.com").status, 201);
+  EXPECT_EQ(create(longest + "x", "longer@example.com").status, 400);
+}
+
 TEST_F(users, an_email_address_belongs_to_one) {
   create("Ada", "ada@example.com");
   const auto again = create("Eve", "ADA@example.com");

@@ -11,7 +11,8 @@ user_storage::user_storage(service::application& app, const users_settings& sett
   app.on_start("the users' database " + settings.database.shown(),
                [this](context ctx) { return open(std::move(ctx)); });
   app.on_close("the users' database", [this](const context&) { return close(); });
-  app.health().add("database", [this](context ctx) { return check(std::move(ctx)); });
+  app.health().add("database", [this](context ctx) { return check(std::move(ctx)); },
+                   {.keep = std::chrono::seconds{5}});
 }
 
 task<result<>> user_storage::open(context ctx) {
@@ -19,6 +20,8 @@ task<result<>> user_storage::open(context ctx) {
   if (!opened) co_return fail(opened.error().with_remedy("users.database says which database it is"));
   database_ = *std::move(opened);
   WEFT_CO_TRY(outbox_, co_await messaging::outbox::open(*database_, ctx));
+  writes_.emplace(*database_);
+  WEFT_CO_TRY_VOID(co_await writes_->prepare(ctx));
   auto made = std::make_unique<sql_user_repository>(*database_, *outbox_);
   WEFT_CO_TRY_VOID(co_await made->prepare(std::move(ctx)));
   repository_ = std::move(made);
@@ -30,7 +33,7 @@ task<void> user_storage::close() {
 }
 
 task<result<service::health_details>> user_storage::check(context ctx) {
-  WEFT_CO_TRY_VOID(co_await database_->query(std::move(ctx), "SELECT 1"));
+  WEFT_CO_TRY_VOID(co_await writes_->run(std::move(ctx)));  // a full disk would still answer what is asked
   co_return service::health_details{
       {"engine", database_->kind() == storage::engine::postgres ? "postgresql" : "sqlite"}};
 }
@@ -43,7 +46,7 @@ user_repository& user_storage::repository(service::event_outlet& events) {
 
 void user_storage::relay_to(service::core& core, service::broker_link& messages) {
   if (!outbox_) return;
-  relay_.emplace(*outbox_, messages.broker(), messaging::relay_options{.metrics = &core.metrics, .log = &core.log});
+  relay_.emplace(*outbox_, messages.broker(core), messaging::relay_options{.metrics = &core.metrics, .log = &core.log});
   app_.on_start("the relay of the users' events", [this](const context&) { return relay_->start({}); });
   app_.on_close("the relay of the users' events", [this](context ctx) { return stop_relay(std::move(ctx)); });
 }

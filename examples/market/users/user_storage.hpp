@@ -12,6 +12,7 @@
 #include <weft/outbox/relay.hpp>
 #include <weft/service/application.hpp>
 #include <weft/service/broker_link.hpp>
+#include <weft/storage/write_check.hpp>
 
 #include <optional>
 
@@ -36,6 +37,7 @@ class user_storage {
   weft::service::application& app_;
   const users_settings& settings_;
   std::unique_ptr<weft::storage::database> database_;
+  std::optional<weft::storage::write_check> writes_;
   std::unique_ptr<weft::messaging::outbox> outbox_;
   std::unique_ptr<user_repository> repository_;
   std::optional<weft::messaging::outbox_relay> relay_;
