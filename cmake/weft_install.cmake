@@ -26,3 +26,15 @@ install(FILES ${PROJECT_BINARY_DIR}/weft-config.cmake ${PROJECT_BINARY_DIR}/weft
               ${CMAKE_CURRENT_LIST_DIR}/weft_dependencies.cmake
         DESTINATION ${weft_package_dir})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# What the headers refer to, in the places in which they refer to each other.
+install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+foreach(folder guides decisions)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/${folder} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs
+          FILES_MATCHING PATTERN *.md)
+endforeach()
+foreach(module IN LISTS weft_installed_modules)
+  if(EXISTS ${PROJECT_SOURCE_DIR}/modules/${module}/README.md)
+    install(FILES ${PROJECT_SOURCE_DIR}/modules/${module}/README.md
+            DESTINATION ${CMAKE_INSTALL_DOCDIR}/modules/${module})
+  endif()
+endforeach()
