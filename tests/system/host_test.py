@@ -10,7 +10,7 @@ import urllib.parse
 
 from program import Program, wait_until
 
-HELLO, MARKET = sys.argv[1:3]
+HELLO, MARKET = (os.path.abspath(each) for each in sys.argv[1:3])
 HERE = ["--http.address=127.0.0.1", "--drain.propagation_delay=0s"]
 FREE_PORT = ["--users.http.port=0", "--posts.http.port=0", "--notifications.http.port=0"]
 

@@ -86,9 +86,15 @@ void describe(observe::span& span, const request& r, const error* problem, statu
 }
 
 // What is known of every request, refused or not.
+// What passes by itself is a warning; what stays until somebody does something is an error: a bug, a full disk.
+observe::log_level level_of(status s) {
+  if (s == status::internal_server_error || s == status::insufficient_storage) return observe::log_level::error;
+  return to_int(s) >= 500 ? observe::log_level::warning : observe::log_level::info;
+}
+
 void log_line(const observe::logger& log, const context& ctx, const request& r, status s,
               std::initializer_list<observe::field> more) {
-  const auto level = to_int(s) >= 500 ? observe::log_level::warning : observe::log_level::info;
+  const auto level = level_of(s);
   if (!log.enabled(level)) return;
   const auto client = r.client().host();
   std::vector<observe::field> fields{

@@ -17,6 +17,9 @@ task<result<response>> break_down(request&) {
   throw std::runtime_error{"a bug with details"};
   co_return response{};
 }
+task<result<response>> fill(request&) {
+  co_return fail(error{errc::resource_exhausted, "the disk is full"}.with_limit(limit_kind::space));
+}
 task<result<response>> refuse(request&) { co_return fail(errc::unavailable, "no database"); }
 
 class Instrumentation : public testing::Test {
@@ -27,6 +30,7 @@ class Instrumentation : public testing::Test {
     routes.get("/health", greet);
     routes.get("/bug", break_down);
     routes.get("/down", refuse);
+    routes.get("/full", fill);
     routes.use(instrument(loop_, {.spans = &tracer_, .metrics = &metrics_, .log = &log_}, std::move(options)));
     return routes.as_handler();
   }
@@ -121,6 +125,13 @@ TEST_F(Instrumentation, ReportsErrors) {
   EXPECT_EQ(s.status, 503);
   EXPECT_EQ(lines_->find("request")->field("error"), "no database");
   EXPECT_EQ(lines_->find("request")->level, observe::log_level::warning);
+}
+
+// G4: what does not pass by itself is an error in the log.
+TEST_F(Instrumentation, LogsAFullDiskAsAnError) {
+  EXPECT_EQ(ask(make(), "/full").status, 507);
+  EXPECT_EQ(lines_->find("request")->level, observe::log_level::error);
+  EXPECT_EQ(lines_->find("request")->field("error"), "the disk is full");
 }
 
 TEST_F(Instrumentation, IsQuietAboutHealthChecks) {
