@@ -1,5 +1,6 @@
 #include "notifications/mailbox.hpp"
 
+#include <weft/base/saturating.hpp>
 #include <weft/storage/migrate.hpp>
 
 namespace market::notifications {
@@ -75,7 +76,7 @@ task<result<bool>> mailbox::knows(context ctx, const notification& n) {
 }
 
 task<result<>> mailbox::add(context ctx, notification n) {
-  const auto oldest = milliseconds(n.sent_at - std::chrono::duration_cast<wall_time::duration>(keep_));
+  const auto oldest = milliseconds(later(n.sent_at, -keep_));
   std::vector<storage::statement> both;
   both.push_back(
       {"INSERT INTO notifications (" + std::string{columns} + ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",

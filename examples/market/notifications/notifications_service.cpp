@@ -21,7 +21,7 @@ task<result<>> notifications_service::open(context ctx) {
   auto opened = co_await storage::open(loop_, ctx, settings_.database.reveal());
   if (!opened) co_return fail(opened.error().with_remedy("notifications.database says which database it is"));
   database_ = *std::move(opened);
-  box_.emplace(*database_, settings_.keep);
+  box_.emplace(*database_, saturating_cast<duration>(settings_.keep));
   writes_.emplace(*database_);
   WEFT_CO_TRY_VOID(co_await writes_->prepare(ctx));
   co_return co_await box_->prepare(std::move(ctx));
@@ -53,13 +53,13 @@ http::router notifications_service::routes(service::core& core, service::broker_
                                            .password = smtp.password,
                                            .tls = smtp.tls,
                                            .authorities = smtp.authorities,
-                                           .timeout = smtp.timeout});
+                                           .timeout = saturating_cast<duration>(smtp.timeout)});
   welcome_.emplace(core.loop, *box_, mails_ ? &*mails_ : nullptr, &core.log);
   welcome_->serve(
       messages.consuming(core, "notifications"),
       {.concurrency = settings_.concurrency,
        .max_attempts = settings_.max_attempts,
-       .first_delay = settings_.first_delay,
+       .first_delay = saturating_cast<duration>(settings_.first_delay),
        .timeout = saturating_add(saturating_cast<duration>(smtp.timeout), duration{std::chrono::seconds{10}})});
   api_.emplace(*box_);
   return api_->routes();

@@ -7,8 +7,6 @@
 #include <weft/runtime/sync.hpp>
 #include <weft/runtime/task_group.hpp>
 
-#include <ranges>
-
 namespace weft::service {
 
 std::string_view to_string(drain_phase phase) noexcept {
@@ -110,7 +108,10 @@ task<void> drain_sequence::run() {
     if (const auto started = guarded_call(listener.start_draining); !started && observer_)
       observer_(phase(), text_of(started.error()));
   enter(drain_phase::deregistering);
-  for (const auto& h : deregister_) co_await call(h);
+  for (std::size_t i = 0; i < deregister_.size(); ++i) {  // which may grow meanwhile
+    const auto h = deregister_[i];
+    co_await call(h);
+  }
 
   enter(drain_phase::propagating);
   (void)co_await sleep(loop_, context::background(), later(loop_.now(), settings_.propagation_delay));
@@ -123,7 +124,12 @@ task<void> drain_sequence::run() {
 
 task<void> drain_sequence::close() {
   enter(drain_phase::closing);
-  for (const auto& h : close_ | std::views::reverse) co_await call(h);
+  // The last one first, and what hooks add while they run before what is older.
+  while (!close_.empty()) {
+    const auto last = std::move(close_.back());
+    close_.pop_back();
+    co_await call(last);
+  }
   enter(drain_phase::ended);
 }
 

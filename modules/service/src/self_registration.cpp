@@ -47,12 +47,13 @@ void self_registration::add(const bound_listener& listener, endpoint_choice endp
                                         .labels = {settings_.labels.begin(), settings_.labels.end()},
                                         // It listens by now. Consul would wait for the first heartbeat or check.
                                         .state = discovery::health_state::passing},
-                               .ttl = settings_.ttl,
-                               .remove_critical_after = settings_.remove_critical_after};
+                               .ttl = saturating_cast<duration>(settings_.ttl),
+                               .remove_critical_after = saturating_cast<duration>(settings_.remove_critical_after)};
   // The same after a restart, so that it takes the place of what a crash left behind.
   what.self.id = listener.name + "-" + what.self.where.authority();
   if (settings_.http_check > settings_.http_check.zero() && endpoints == endpoint_choice::served)
-    what.http_check = {.url = what.self.where.to_string() + "/health", .interval = settings_.http_check};
+    what.http_check = {.url = what.self.where.to_string() + "/health",
+                       .interval = saturating_cast<duration>(settings_.http_check)};
   auto& e = *entries_.emplace_back(std::make_unique<entry>());
   e.keeper = std::make_unique<registrar>(
       loop_, where_, std::move(what),

@@ -142,13 +142,29 @@ TEST_F(drain, goes_on_whatever_is_thrown) {
   EXPECT_EQ(events_.size(), 9u) << testing::PrintToString(events_);
 }
 
+task<void> add_another(service::drain_sequence& ending, service::drain_hook hook) {
+  ending.on_close("late", std::move(hook));
+  co_return;
+}
+
+TEST_F(drain, runs_the_hooks_that_hooks_add) {
+  service::drain_sequence ending{machine_.loop(), {.propagation_delay = 0s}};
+  ending.on_close("first", hook("first", 0s));
+  ending.on_close("adds", [&](context) { return add_another(ending, hook("late", 0s)); });
+  task_group ends{machine_.loop()};
+  began_ = sim_.now();
+  ends.spawn(ending.run());
+  sim_.run_for(10s);
+  EXPECT_EQ(events_, (std::vector<std::string>{"0.0 late", "0.0 first"}));
+}
+
 // A11: "never" is no time that has passed.
 TEST_F(drain, takes_timeouts_without_limit) {
   http::server server{machine_.loop(), slow_routes()};
   ASSERT_TRUE(server.listen(machine_.address(80)));
   constexpr auto never = std::chrono::milliseconds::max();
   service::drain_sequence ending{
-      machine_.loop(), {.propagation_delay = 0s, .request_timeout = 1h, .hook_timeout = never}, observer()};
+      machine_.loop(), {.propagation_delay = 0s, .request_timeout = never, .hook_timeout = never}, observer()};
   ending.on_close("broker", hook("the broker is closed", 100ms));
   ending.add(server);
   http::client client{caller_.loop(), {.base_url = "http://users"}};
