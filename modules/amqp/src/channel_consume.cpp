@@ -40,12 +40,14 @@ task<result<>> channel_impl::attach_consumer(self c, context ctx, std::shared_pt
   }
   if (what->cancelled) co_return fail(errc::not_found, "the queue was deleted while consuming it began");
   what->attached = true;
+  what->recovery.succeeded(c->loop_.now());
+  what->attachment.pulse();
   co_return result<>{};
 }
 
 task<result<std::shared_ptr<consumer_impl>>> channel_impl::consume(self c, context ctx, consume_options options) {
   WEFT_CO_TRY_VOID(co_await wait_ready(c, ctx));
-  auto made = std::make_shared<consumer_impl>(c->loop_);
+  auto made = std::make_shared<consumer_impl>(c->loop_, c->connection_->delays());
   made->options = std::move(options);
   made->tag = (made->options.acknowledge == acknowledgement::automatic ? std::string{automatic_prefix} : "weft-") +
               std::to_string(++c->last_consumer_);
@@ -64,8 +66,8 @@ task<result<std::shared_ptr<consumer_impl>>> channel_impl::consume(self c, conte
 task<void> channel_impl::recover_consumer(self c, context ctx, std::shared_ptr<consumer_impl> what) {
   if (what->recovering) co_return;
   what->recovering = true;
-  for (unsigned attempt = 0; !what->ended && !what->attached; ++attempt) {
-    if (!co_await sleep(c->loop_, ctx, c->connection_->backoff(attempt))) break;
+  while (!what->ended && !what->attached) {
+    if (!co_await sleep(c->loop_, ctx, what->recovery.next(c->loop_.now(), c->loop_.random()))) break;
     if (!co_await wait_ready(c, ctx)) break;
     if (what->ended || what->attached) break;
     const auto attached = co_await attach_consumer(c, ctx, what);
@@ -82,6 +84,7 @@ void channel_impl::on_cancelled(const std::string& tag) {
   if (at == consumers_.end()) return;
   const auto what = *at;
   what->attached = false;
+  what->attachment.pulse();
   what->cancelled = true;
   connection_->emit(connection_event::kind::consumer_cancelled, what->options.queue);
   connection_->spawn(recover_consumer(what->owner, connection_->life_context(), what));
@@ -110,6 +113,14 @@ task<result<delivery>> channel_impl::next(self c, context ctx, std::shared_ptr<c
     of->arrived.reset();
     WEFT_CO_TRY_VOID(co_await of->arrived.wait(ctx));
   }
+}
+
+task<result<>> channel_impl::wait_attached(self, context ctx, std::shared_ptr<consumer_impl> what) {
+  while (!what->attached) {
+    if (what->ended) co_return fail(*what->ended);
+    WEFT_CO_TRY_VOID(co_await what->attachment.wait(ctx));
+  }
+  co_return result<>{};
 }
 
 std::optional<delivery> channel_impl::try_next(consumer_impl& of) {
@@ -141,6 +152,7 @@ void channel_impl::drop(consumer_impl& what) noexcept {
   what.waiting.clear();
   if (!what.ended) what.ended = error{errc::failed_precondition, "the consumer was cancelled"};
   what.arrived.set();
+  what.attachment.pulse();
   std::erase_if(consumers_, [&](const auto& each) { return each.get() == &what; });
 }
 

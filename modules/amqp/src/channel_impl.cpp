@@ -13,6 +13,7 @@ channel_impl::channel_impl(std::shared_ptr<connection_impl> c, channel_options o
       connection_{std::move(c)},
       options_{options},
       role_{role},
+      reviving_{connection_->delays()},
       permits_{loop_, std::max<std::size_t>(options.confirm_window, 1)},
       changed_{loop_},
       settled_{loop_} {}
@@ -26,12 +27,13 @@ error channel_impl::gone() const {
 task<void> channel_impl::revive(self c, context ctx) {
   if (c->state_ != state::down) co_return;
   const bool again = c->generation_ > 0;
-  for (unsigned attempt = 0; c->state_ == state::down; ++attempt) {
+  while (c->state_ == state::down) {
     c->state_ = state::reviving;
     const auto opened = co_await open_once(c, ctx);
     if (c->state_ == state::closed) co_return;
     if (opened) {
       c->state_ = state::ready;
+      c->reviving_.succeeded(c->loop_.now());
       c->changed_.pulse();
       c->pump();
       if (again && c->role_ == channel_role::user) c->connection_->emit(connection_event::kind::channel_recovered);
@@ -41,7 +43,7 @@ task<void> channel_impl::revive(self c, context ctx) {
     if (!ctx.check(c->loop_.now())) co_return;
     if (c->role_ == channel_role::user)
       c->connection_->emit(connection_event::kind::recovery_failed, "channel", opened.error());
-    if (!co_await sleep(c->loop_, ctx, c->connection_->backoff(attempt))) co_return;
+    if (!co_await sleep(c->loop_, ctx, c->reviving_.next(c->loop_.now(), c->loop_.random()))) co_return;
   }
 }
 
@@ -49,7 +51,7 @@ task<result<>> channel_impl::open_once(self c, context ctx) {
   if (!c->connection_->connected()) co_return fail(errc::unavailable, "there is no connection to the broker now");
   WEFT_CO_TRY(const auto number, c->connection_->attach(c));
   c->flow_ = true;
-  ++c->generation_;
+  c->generation_ = c->connection_->next_generation();
   WEFT_CO_TRY(const auto request, c->protocol_.open(c->connection_->session(), number));
   WEFT_CO_TRY_VOID(co_await await_reply(c, ctx, request));
   if (c->role_ == channel_role::administration) co_return result<>{};
@@ -183,16 +185,30 @@ void channel_impl::on_ended(const sansio::channel_ended& e) {
     if (window_.in_flight() == 1) {
       if (suspects_ > 0) --suspects_;
       const auto culprit = window_.take_oldest_sent();
-      finish(*culprit, fail(e.why));
+      finish(*culprit, fail(error_of_refused_publication(e.why)));
     } else {
       suspects_ = std::max(suspects_, window_.in_flight());
     }
   }
   const bool was_ready = state_ == state::ready;
+  const auto pause = was_ready && role_ == channel_role::user ? pause_before_revival(e) : duration::zero();
   down(e.why);
   if (role_ == channel_role::user) connection_->emit(connection_event::kind::channel_failed, {}, e.why);
   if (was_ready && role_ == channel_role::user)
-    connection_->spawn(revive(shared_from_this(), connection_->life_context()));
+    connection_->spawn(revive_after(shared_from_this(), connection_->life_context(), pause));
+}
+
+// At once when it was closed over one request of many. A channel that ends again and again as soon as it is open is
+// opened less and less often; what refused publications do to it, their number bounds.
+duration channel_impl::pause_before_revival(const sansio::channel_ended& e) {
+  if (e.about == basic_publish::id) return duration::zero();
+  const auto pause = reviving_.next(loop_.now(), loop_.random());
+  return reviving_.failures() > 1 ? pause : duration::zero();
+}
+
+task<void> channel_impl::revive_after(self c, context ctx, duration pause) {
+  if (pause > duration::zero() && !co_await sleep(c->loop_, ctx, pause)) co_return;
+  co_await revive(std::move(c), std::move(ctx));
 }
 
 void channel_impl::connection_lost(const error& why) {
@@ -212,6 +228,7 @@ void channel_impl::down(const error& why) {
   if (state_ == state::ready) state_ = state::down;  // while it is being revived, that notices by itself
   for (const auto& each : consumers_) {
     each->attached = false;
+    each->attachment.pulse();
     untake(*each);
     each->waiting.clear();
   }
@@ -231,6 +248,7 @@ void channel_impl::end(const error& why) {
     c->waiting.clear();
     c->ended = why;
     c->arrived.set();
+    c->attachment.pulse();
   }
   changed_.pulse();
   settled_.pulse();

@@ -16,13 +16,15 @@ namespace weft::amqp {
 enum class channel_role : std::uint8_t { user, administration };
 
 struct consumer_impl {
-  explicit consumer_impl(loop& l) : arrived{l} {}
+  consumer_impl(loop& l, const backoff_options& delays) : arrived{l}, attachment{l}, recovery{delays} {}
   consume_options options;
   std::string tag;
   std::shared_ptr<channel_impl> owner;
   delivery_queue waiting;
-  event arrived;  // set: look again
+  event arrived;     // set: look again
+  event attachment;  // pulsed when it changes
   bool attached = false;
+  backoff recovery;        // of this consumer alone, on a channel that is open
   bool cancelled = false;  // by the broker, since it was asked for last
   bool recovering = false;
   std::optional<error> ended;
@@ -43,7 +45,7 @@ class channel_impl final : public std::enable_shared_from_this<channel_impl> {
   // While it is being opened too.
   static task<result<sansio::channel_event>> call_now(self c, context ctx, method request);
 
-  static task<result<>> publish(self c, context ctx, message m);
+  static task<result<>> publish(self c, context ctx, message m, channel::settled_callback late);
   static task<result<>> publish_nowait(self c, context ctx, message m, channel::settled_callback settled);
   result<> try_publish(message&& m, channel::settled_callback&& settled);
   static task<result<>> flush(self c, context ctx);
@@ -54,6 +56,7 @@ class channel_impl final : public std::enable_shared_from_this<channel_impl> {
   void drop(consumer_impl& what) noexcept;
   static task<result<delivery>> next(self c, context ctx, std::shared_ptr<consumer_impl> of);
   std::optional<delivery> try_next(consumer_impl& of);
+  static task<result<>> wait_attached(self c, context ctx, std::shared_ptr<consumer_impl> what);
   static task<result<std::optional<delivery>>> get(self c, context ctx, std::string queue, acknowledgement how);
   static task<result<>> qos(self c, context ctx, std::uint16_t prefetch);
   acknowledged settle(const delivery& d, const method& how);
@@ -67,6 +70,8 @@ class channel_impl final : public std::enable_shared_from_this<channel_impl> {
   void arrived(sansio::content&& c);
   void connection_lost(const error& why);
   void pump();
+  // Whether the broker still has something to say that somebody here waits for.
+  [[nodiscard]] bool answer_awaited() const noexcept { return !calls_.empty() || window_.in_flight() > 0; }
 
   [[nodiscard]] connection_impl& connection() const noexcept { return *connection_; }
   [[nodiscard]] state current() const noexcept { return state_; }
@@ -89,6 +94,8 @@ class channel_impl final : public std::enable_shared_from_this<channel_impl> {
   void on_return(const sansio::content& c, const basic_return& how);
   void on_cancelled(const std::string& tag);
   void on_ended(const sansio::channel_ended& e);
+  [[nodiscard]] duration pause_before_revival(const sansio::channel_ended& e);
+  static task<void> revive_after(self c, context ctx, duration pause);
   void finish_calls(const error& why);
   void down(const error& why);
   void send_quietly(const method& m);
@@ -102,6 +109,7 @@ class channel_impl final : public std::enable_shared_from_this<channel_impl> {
   channel_options options_;
   channel_role role_;
   state state_ = state::down;
+  backoff reviving_;
   std::optional<error> ended_;
   std::uint64_t generation_ = 0;
   bool flow_ = true;

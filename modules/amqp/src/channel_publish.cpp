@@ -1,3 +1,5 @@
+#include <weft/runtime/guarded.hpp>
+
 #include <algorithm>
 
 #include "channel_impl.hpp"
@@ -49,7 +51,9 @@ void channel_impl::finish(sansio::publication& p, result<> outcome) {
   if (window_.size() == 0) settled_.pulse();
   if (!p.done) return;
   auto done = std::exchange(p.done, nullptr);
-  done(std::move(outcome));
+  // It is called while the connection reads or writes, which must go on.
+  if (const auto called = guarded_call([&] { done(std::move(outcome)); }); !called)
+    connection_->emit(connection_event::kind::callback_failed, p.content.properties.message_id, called.error());
 }
 
 void channel_impl::on_settled(const sansio::channel_settled& s) {
@@ -71,13 +75,13 @@ void channel_impl::on_return(const sansio::content& c, const basic_return& how) 
                                   {}));
 }
 
-task<result<>> channel_impl::publish(self c, context ctx, message m) {
+task<result<>> channel_impl::publish(self c, context ctx, message m, channel::settled_callback late) {
   struct waiting {
     explicit waiting(loop& l) : done{l} {}
     event done;
     std::optional<result<>> outcome;
   };
-  WEFT_CO_TRY_VOID(co_await c->permits_.acquire(ctx));
+  if (const auto room = co_await c->permits_.acquire(ctx); !room) co_return fail(room.error().as_unprocessed());
   if (c->state_ == state::closed) co_return c->permits_.release(), fail(c->gone());
   const auto mine = std::make_shared<waiting>(c->loop_);
   const auto p = c->push(std::move(m), [mine](result<> r) {
@@ -91,12 +95,12 @@ task<result<>> channel_impl::publish(self c, context ctx, message m) {
     if (c->window_.size() == 0) c->settled_.pulse();
     co_return fail(waited.error().with_operation("publishing").as_unprocessed());
   }
-  p->done = nullptr;
+  p->done = std::move(late);
   co_return fail(waited.error().with_operation("waiting for the broker's confirm"));
 }
 
 task<result<>> channel_impl::publish_nowait(self c, context ctx, message m, channel::settled_callback settled) {
-  WEFT_CO_TRY_VOID(co_await c->permits_.acquire(ctx));
+  if (const auto room = co_await c->permits_.acquire(ctx); !room) co_return fail(room.error().as_unprocessed());
   if (c->state_ == state::closed) co_return c->permits_.release(), fail(c->gone());
   c->push(std::move(m), std::move(settled));
   co_return result<>{};

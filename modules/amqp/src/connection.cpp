@@ -133,6 +133,7 @@ task<result<>> connection::wait_for(context ctx, connection_state wanted) {
 }
 const std::string& connection::blocked_reason() const noexcept { return impl_->blocked_reason(); }
 std::optional<error> connection::last_problem() const { return impl_->last_problem(); }
+std::uint32_t connection::frame_max() const noexcept { return impl_->frame_max(); }
 std::uint64_t connection::connects() const noexcept { return impl_->connects(); }
 
 // ---- channel
@@ -178,7 +179,10 @@ task<result<std::uint32_t>> channel::purge(context ctx, std::string queue) {
 }
 
 task<result<>> channel::publish(context ctx, message m) {
-  return channel_impl::publish(impl_, std::move(ctx), std::move(m));
+  return channel_impl::publish(impl_, std::move(ctx), std::move(m), {});
+}
+task<result<>> channel::publish(context ctx, message m, settled_callback late) {
+  return channel_impl::publish(impl_, std::move(ctx), std::move(m), std::move(late));
 }
 task<result<>> channel::publish_nowait(context ctx, message m, settled_callback settled) {
   return channel_impl::publish_nowait(impl_, std::move(ctx), std::move(m), std::move(settled));
@@ -215,6 +219,7 @@ acknowledged channel::nack(const delivery& d, rejected how, cumulative all) {
 }
 task<result<>> channel::close(context ctx) { return channel_impl::close(impl_, std::move(ctx)); }
 std::uint64_t channel::generation() const noexcept { return impl_->generation(); }
+bool channel::ready() const noexcept { return impl_->current() == channel_impl::state::ready; }
 
 // ---- consumer
 
@@ -232,6 +237,9 @@ task<result<delivery>> consumer::next(context ctx) { return channel_impl::next(i
 std::optional<delivery> consumer::try_next() { return impl_->owner->try_next(*impl_); }
 std::size_t consumer::waiting() const noexcept { return impl_->waiting.size(); }
 bool consumer::attached() const noexcept { return impl_->attached; }
+task<result<>> consumer::wait_attached(context ctx) {
+  return channel_impl::wait_attached(impl_->owner, std::move(ctx), impl_);
+}
 task<result<>> consumer::cancel(context ctx) { return channel_impl::cancel(impl_->owner, std::move(ctx), impl_); }
 
 }  // namespace weft::amqp

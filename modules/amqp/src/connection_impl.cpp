@@ -1,6 +1,8 @@
 #include "connection_impl.hpp"
 
+#include <weft/base/saturating.hpp>
 #include <weft/net/dial.hpp>
+#include <weft/runtime/guarded.hpp>
 #include <weft/runtime/sleep.hpp>
 
 #include <algorithm>
@@ -21,10 +23,12 @@ error closed_here() { return error{errc::failed_precondition, "the AMQP connecti
 connection_impl::connection_impl(loop& l, connection_options options)
     : loop_{l},
       options_{std::move(options)},
+      reconnecting_{delays()},
       administering_{l, 1},
       output_ready_{l},
       changed_{l},
-      unread_taken_{l},
+      reading_wanted_{l},
+      opened_{l},
       group_{std::in_place, l} {}
 
 connection_impl::~connection_impl() = default;
@@ -54,28 +58,22 @@ void connection_impl::enter(connection_state state) {
 }
 
 void connection_impl::emit(connection_event::kind what, std::string_view subject, std::optional<error> why) {
-  if (options_.on_event) options_.on_event({what, std::string{subject}, std::move(why)});
-}
-
-duration connection_impl::backoff(unsigned attempt) {
-  auto most = options_.backoff_first;
-  for (unsigned i = 0; i < attempt && most < options_.backoff_most; ++i) most *= 2;
-  most = std::min(most, options_.backoff_most);
-  return most / 2 + duration{loop_.random().between(0, most.count() / 2)};
+  if (!options_.on_event) return;
+  // What it throws has nobody to go to, and must not end what was being done here.
+  static_cast<void>(guarded_call([&] { options_.on_event({what, std::string{subject}, std::move(why)}); }));
 }
 
 // ---- connecting
 
 task<void> connection_impl::run(context ctx) {
-  for (unsigned attempt = 0; !closing_ && !group_->cancelled();) {
+  while (!closing_ && !group_->cancelled()) {
     if (co_await try_hosts(ctx)) {
-      attempt = 0;
       if (closing_) break;
     } else if (connects_ == 0 && options_.first == first_connection::fails_fast) {
       break;
     }
     enter(connection_state::connecting);
-    if (!co_await sleep(loop_, ctx, backoff(attempt++))) break;
+    if (!co_await sleep(loop_, ctx, reconnecting_.next(loop_.now(), loop_.random()))) break;
   }
   const auto why = connects_ == 0 && last_problem_ ? *last_problem_ : closed_here();
   for (const auto& each : std::vector{channels_}) each->end(why);
@@ -88,13 +86,13 @@ task<bool> connection_impl::try_hosts(context ctx) {
   for (std::size_t i = hosts.size(); i > 1; --i) std::swap(hosts[i - 1], hosts[loop_.random().below(i)]);
   for (const auto& host : hosts) {
     if (closing_ || group_->cancelled()) co_return false;
-    const auto until = loop_.now() + options_.connect_timeout;
+    const auto until = later(loop_.now(), options_.connect_timeout);
     const auto before = connects_;
     std::optional<error> why;
     auto made = co_await net::dial(loop_, ctx.with_deadline(until), host,
                                    {.tls = options_.tls, .server_name = options_.server_name});
     if (made)
-      why = co_await live(ctx, *std::move(made), host);
+      why = co_await live(ctx, *std::move(made), host, until);
     else
       why = std::move(made).error();
     if (connects_ != before) co_return true;
@@ -120,7 +118,8 @@ sansio::session_options connection_impl::session_options() const {
 }
 
 // From the first byte to the loss of the connection, whose reason comes back.
-task<error> connection_impl::live(context ctx, std::unique_ptr<stream> s, const net::endpoint& at) {
+task<error> connection_impl::live(context ctx, std::unique_ptr<stream> s, const net::endpoint& at,
+                                  steady_time open_until) {
   if (closing_) co_return closed_here();
   session_.emplace(session_options());
   broken_.reset();
@@ -135,7 +134,7 @@ task<error> connection_impl::live(context ctx, std::unique_ptr<stream> s, const 
   session_->start(loop_.now());
   output_ready_.set();
   life.spawn(write(life_context_, *s));
-  life.spawn(keep_alive(life_context_, *s, loop_.now() + options_.connect_timeout));
+  life.spawn(keep_alive(life_context_, *s, open_until));
   auto why = co_await read(*s);
   why = why.with_peer(at.authority());
   // A last word for the server, if it can be had at once.
@@ -172,10 +171,10 @@ task<error> connection_impl::read(stream& s) {
   std::vector<char> buffer(first_buffer);
   std::size_t filled = 0;
   for (;;) {
-    while (unread_ > options_.unread_max) {
+    while (unread_ > options_.unread_max && !answer_awaited()) {
       reading_paused_ = true;
-      unread_taken_.reset();
-      const auto waited = co_await unread_taken_.wait(life_context_);
+      reading_wanted_.reset();
+      const auto waited = co_await reading_wanted_.wait(life_context_);
       reading_paused_ = false;
       if (!waited) co_return waited.error();
       session_->excuse_silence(loop_.now());
@@ -195,6 +194,13 @@ task<error> connection_impl::read(stream& s) {
     // A frame is bounded by what was agreed on, so the buffer is, too.
     if (filled == buffer.size()) buffer.resize(buffer.size() * 2);
   }
+}
+
+// An answer stands behind the deliveries. Who is to take those may be waiting for it: a handler that publishes.
+bool connection_impl::answer_awaited() const noexcept {
+  return closing_ || secrets_updated_ < secrets_sent_ ||
+         (administration_ != nullptr && administration_->answer_awaited()) ||
+         std::ranges::any_of(channels_, [](const auto& each) { return each->answer_awaited(); });
 }
 
 task<void> connection_impl::write(context ctx, stream& s) {
@@ -221,10 +227,15 @@ task<void> connection_impl::write(context ctx, stream& s) {
 }
 
 task<void> connection_impl::keep_alive(context ctx, stream& s, steady_time open_until) {
+  opened_.reset();
   for (;;) {
     const auto due = ready_ ? session_->deadline() : std::min(open_until, session_->deadline());
+    // The heartbeat is agreed on while the connection opens: then it may be due earlier than what is waited for here.
     // Without heartbeats there is nothing to do but to see the opening through.
-    if (!co_await sleep(loop_, ctx, std::min(due, loop_.now() + std::chrono::minutes{1}))) co_return;
+    static_cast<void>(
+        co_await opened_.wait(ctx.with_deadline(std::min(due, later(loop_.now(), std::chrono::minutes{1})))));
+    opened_.reset();
+    if (!ctx.check(loop_.now())) co_return;
     if (!ready_ && loop_.now() >= open_until)
       co_return break_off(error{errc::deadline_exceeded, "the server did not open the connection in time"});
     if (reading_paused_) session_->excuse_silence(loop_.now());
@@ -245,7 +256,7 @@ task<void> connection_impl::interrupt_reading(context ctx) {
   while (ctx.check(loop_.now()) && stream_ != nullptr) {
     stream_->cancel(io_direction::read, errc::cancelled);
     unread_ = 0;
-    unread_taken_.set();
+    reading_wanted_.set();
     co_await yield(loop_);
   }
 }
@@ -260,13 +271,14 @@ context connection_impl::life_context() { return life_context_; }
 
 void connection_impl::taken(std::size_t bytes) noexcept {
   unread_ -= std::min(unread_, bytes);
-  if (unread_ <= options_.unread_max) unread_taken_.set();
+  if (unread_ <= options_.unread_max) reading_wanted_.set();
 }
 
 // ---- what the server says
 
 void connection_impl::opened() {
   ready_ = true;
+  opened_.set();
   ++connects_;
   enter(connection_state::recovering);
   emit(connection_event::kind::connected, options_.to_string());
@@ -359,6 +371,8 @@ task<result<>> connection_impl::close(std::shared_ptr<connection_impl> self, con
   if (self->connected()) {
     self->session_->close(reply_code::success, "done");
     self->flush();
+    // A broker that is short of memory reads nothing more of a connection that publishes, not even this.
+    ctx = ctx.with_timeout(self->loop_, self->options_.connect_timeout);
   } else {
     // It may be waiting for what the server says first.
     if (!self->broken_) self->broken_ = closed_here();

@@ -2,6 +2,7 @@
 // The living connection: one task connects, reads and reconnects; beside each connection's reader run its writer, its
 // heartbeat and its recovery, which end with it.
 #include <weft/amqp/connection.hpp>
+#include <weft/runtime/backoff.hpp>
 #include <weft/runtime/sync.hpp>
 #include <weft/runtime/task_group.hpp>
 
@@ -42,7 +43,10 @@ class connection_impl final : public sansio::session_events, public std::enable_
   // Runs as long as the present connection lives; false when there is none.
   bool spawn(task<void> work);
   [[nodiscard]] context life_context();
-  void flush() { output_ready_.set(); }
+  void flush() {
+    output_ready_.set();
+    if (reading_paused_) reading_wanted_.set();  // for the answer, if there is to be one
+  }
   [[nodiscard]] bool output_full() noexcept { return session_->output().size() >= options_.output_max; }
   void break_off(error why);  // the connection cannot go on
   void taken(std::size_t bytes) noexcept;
@@ -62,8 +66,15 @@ class connection_impl final : public sansio::session_events, public std::enable_
   [[nodiscard]] connection_state state() const noexcept { return state_; }
   [[nodiscard]] const std::string& blocked_reason() const noexcept { return blocked_reason_; }
   [[nodiscard]] const std::optional<error>& last_problem() const noexcept { return last_problem_; }
+  [[nodiscard]] std::uint32_t frame_max() const noexcept {
+    return session_ ? session_->tuned().frame_max : options_.frame_max;
+  }
   [[nodiscard]] std::uint64_t connects() const noexcept { return connects_; }
-  [[nodiscard]] duration backoff(unsigned attempt);
+  [[nodiscard]] backoff_options delays() const noexcept {
+    return {.initial = options_.backoff_first, .max = options_.backoff_most};
+  }
+  // Of deliveries: two channels never have the same, so one cannot be acknowledged on a channel that it is not of.
+  [[nodiscard]] std::uint64_t next_generation() noexcept { return ++generations_; }
 
  private:
   // session_events
@@ -76,7 +87,7 @@ class connection_impl final : public sansio::session_events, public std::enable_
 
   task<void> run(context ctx);
   task<bool> try_hosts(context ctx);
-  task<error> live(context ctx, std::unique_ptr<stream> s, const net::endpoint& at);
+  task<error> live(context ctx, std::unique_ptr<stream> s, const net::endpoint& at, steady_time open_until);
   task<error> read(stream& s);
   task<void> write(context ctx, stream& s);
   task<void> keep_alive(context ctx, stream& s, steady_time open_until);
@@ -86,6 +97,7 @@ class connection_impl final : public sansio::session_events, public std::enable_
   task<void> interrupt_reading(context ctx);
   void enter(connection_state state);
   void lost(const error& why);
+  [[nodiscard]] bool answer_awaited() const noexcept;
   [[nodiscard]] sansio::session_options session_options() const;
 
   loop& loop_;
@@ -104,13 +116,15 @@ class connection_impl final : public sansio::session_events, public std::enable_
   std::uint64_t connects_ = 0;
   std::uint64_t secrets_sent_ = 0, secrets_updated_ = 0;
   std::size_t unread_ = 0;
+  std::uint64_t generations_ = 0;
+  weft::backoff reconnecting_;
 
   std::vector<std::shared_ptr<channel_impl>> channels_;             // in the order of opening
   std::map<std::uint16_t, std::shared_ptr<channel_impl>> numbers_;  // of the present connection
   std::shared_ptr<channel_impl> administration_;
   semaphore administering_;
   sansio::topology topology_;
-  event output_ready_, changed_, unread_taken_;
+  event output_ready_, changed_, reading_wanted_, opened_;
   std::optional<task_group> group_;  // last: its tasks use the rest
 };
 

@@ -22,6 +22,7 @@ task<void> connection_impl::recover(context ctx) {
     co_await channel_impl::revive(*next, ctx);
   }
   if (!ctx.check(loop_.now()) || !ready_) co_return;
+  reconnecting_.succeeded(loop_.now());  // not before: a broker may take connections, and refuse all that is asked
   enter(blocked_ ? connection_state::blocked : connection_state::open);
   if (connects_ > 1) emit(connection_event::kind::recovered);
 }
@@ -40,7 +41,7 @@ task<void> connection_impl::insist(context ctx, method step) {
     if (done || !ctx.check(loop_.now())) co_return;
     if (attempt + 1 == most_tries)
       co_return emit(connection_event::kind::recovery_failed, sansio::describe_step(step), done.error());
-    if (!co_await sleep(loop_, ctx, backoff(attempt))) co_return;
+    if (!co_await sleep(loop_, ctx, backoff_delay(delays(), attempt + 1, loop_.random()))) co_return;
   }
 }
 

@@ -210,9 +210,11 @@ std::string_view to_string(connection_event::kind what) noexcept {
     case consumer_recovered:
       return "consumer_recovered";
     case recovery_failed:
+      return "recovery_failed";
+    case callback_failed:
       break;
   }
-  return "recovery_failed";
+  return "callback_failed";
 }
 
 }  // namespace weft::amqp

@@ -107,8 +107,12 @@ TEST(Topology, ComesBackInTheOrderThatWorks) {
   for (const auto& each : t.steps()) steps.push_back(describe_step(each));
   EXPECT_THAT(steps, testing::ElementsAre("exchange e", "exchange f", "queue q", "queue other",
                                           "binding of exchange e to f", "binding of queue q to e"));
-  EXPECT_EQ(t.steps_of_queue("q").size(), 2u);
-  EXPECT_EQ(std::get<queue_declare>(t.steps_of_queue("q")[0]).arguments.size(), 1u);
+  // F9: with the exchanges that its bindings need, for these may be gone too.
+  std::vector<std::string> of_queue;
+  for (const auto& each : t.steps_of_queue("q")) of_queue.push_back(describe_step(each));
+  EXPECT_THAT(of_queue, testing::ElementsAre("exchange e", "exchange f", "queue q", "binding of exchange e to f",
+                                             "binding of queue q to e"));
+  EXPECT_EQ(std::get<queue_declare>(t.steps_of_queue("q")[2]).arguments.size(), 1u);
   EXPECT_TRUE(t.steps_of_queue("unknown").empty());
   t.forget(exchange_delete{.exchange = "e"});
   EXPECT_EQ(t.steps().size(), 3u);

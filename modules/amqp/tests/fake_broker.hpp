@@ -21,6 +21,9 @@ struct broker_state {
   bool confirming = true;        // otherwise publications are stored and not confirmed
   bool silent = false;           // accepts, and says nothing
   std::string after_open;        // raw bytes sent instead of channel.open-ok
+  std::string refusal;           // raw bytes instead of every channel.open-ok
+  bool ending_channels = false;  // each is closed as soon as it is consumed
+  int heartbeats = 0;            // received
   std::string withheld;          // the method whose answers come only with the next answer to another
   bool deleting = false;         // a queue goes away as soon as it is consumed
   std::vector<stream*> streams;  // of living connections
@@ -79,7 +82,7 @@ class broker_connection {
   void say(std::uint16_t channel, const method& m) { EXPECT_TRUE(append_method(out_, channel, m, 131'072)); }
 
   void on_frame(const frame& f) {
-    if (f.type == frame_type::heartbeat) return append_heartbeat(out_);
+    if (f.type == frame_type::heartbeat) return ++state_.heartbeats, append_heartbeat(out_);
     if (f.type == frame_type::method) {
       const auto m = parse_method(f.payload).value();
       if (name_of(m) != state_.withheld) {
@@ -153,6 +156,7 @@ class broker_connection {
     }
     if (std::holds_alternative<channel_open>(m)) {
       published_[channel] = 0;
+      if (!state_.refusal.empty()) return static_cast<void>(out_ += state_.refusal);
       if (!state_.after_open.empty()) return static_cast<void>(out_ += std::exchange(state_.after_open, {}));
       return say(channel, channel_open_ok{});
     }
@@ -181,6 +185,10 @@ class broker_connection {
       state_.log.push_back("consume " + c->queue);
       consumers_[c->consumer_tag] = {channel, c->queue};
       say(channel, basic_consume_ok{.consumer_tag = c->consumer_tag});
+      if (state_.ending_channels) {
+        consumers_.erase(c->consumer_tag);
+        return say(channel, channel_close{.reply_code = 406, .reply_text = "PRECONDITION_FAILED - no more"});
+      }
       if (state_.deleting) {
         state_.queues.erase(c->queue);
         say(channel, basic_cancel{.consumer_tag = c->consumer_tag, .no_wait = true});

@@ -51,6 +51,17 @@ TEST_F(Window, ConfirmsMayComeInAnyOrder) {
   EXPECT_EQ(settled.back(), "f");
 }
 
+// Survivor: a second return belongs to the second of two publications that are equal.
+TEST_F(Window, OfTwoEqualPublicationsBothAreReturned) {
+  push("a", "1");
+  push("a", "1");
+  send_all();
+  w.returned("e", "k", "1", error{errc::not_found});
+  w.returned("e", "k", "1", error{errc::not_found});
+  EXPECT_TRUE(w.settle(2, true, true, note));
+  EXPECT_THAT(settled, ElementsAre("a not_found", "a not_found"));
+}
+
 TEST_F(Window, AConfirmOfWhatWasNeverPublishedIsRefused) {
   EXPECT_FALSE(w.settle(1, false, true, note));
   push("a");

@@ -181,7 +181,7 @@ task<void> refused_requests(loop& l, context ctx, std::string name) {
     EXPECT_TRUE(ch.try_publish({.exchange = i == 2 ? "weft.test.missing" : "", .routing_key = name, .body = "x"},
                                [&outcomes, i](result<> r) { outcomes[i] = r ? "ok" : to_string(r.error().code()); }));
   EXPECT_TRUE(co_await ch.flush(ctx));
-  EXPECT_THAT(outcomes, ElementsAre("ok", "ok", "not_found", "ok", "ok"));
+  EXPECT_THAT(outcomes, ElementsAre("ok", "ok", "failed_precondition", "ok", "ok"));
   EXPECT_GT(ch.generation(), 1u);
   EXPECT_EQ(broker.connects(), 1u);
   EXPECT_TRUE(co_await ch.remove(ctx, queue_delete{.queue = name}));

@@ -1,5 +1,7 @@
 #include "reply.hpp"
 
+#include <weft/base/utf8.hpp>
+
 namespace weft::amqp {
 
 namespace {
@@ -39,8 +41,15 @@ errc code_of(reply_code code) {
 }  // namespace
 
 error error_of_reply(std::uint16_t code, std::string_view text, method_id about) {
-  const error e{code_of(static_cast<reply_code>(code)), text};
+  error e{code_of(static_cast<reply_code>(code)), clean_text(text, 4 * max_reply_text)};
+  if (static_cast<reply_code>(code) == reply_code::content_too_large) e = e.with_limit(limit_kind::size);
   return about == method_id{} ? e : e.with_operation(name_of(about));
+}
+
+error error_of_refused_publication(const error& why) {
+  const auto as = [&](errc code) { return error{code, why.message()}.with_operation(basic_publish::name); };
+  if (why.code() == errc::not_found) return as(errc::failed_precondition).with_remedy("declare the exchange");
+  return why.code() == errc::failed_precondition ? as(errc::invalid_argument) : why;
 }
 
 }  // namespace weft::amqp

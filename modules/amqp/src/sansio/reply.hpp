@@ -28,6 +28,14 @@ enum class reply_code : std::uint16_t {
 };
 
 // What the server said when it closed a channel or the connection, or returned a message.
+// The text is made UTF-8: it may quote, and cut, whatever anybody asked for.
 [[nodiscard]] error error_of_reply(std::uint16_t code, std::string_view text, method_id about);
+// Of the publication over which it closed the channel: errc::not_found is for messages that no queue takes, so that
+// here is errc::failed_precondition (there is no such exchange), and what stands in the way of this message for ever is
+// errc::invalid_argument (it is larger than the server allows, or has a property that it does not allow).
+[[nodiscard]] error error_of_refused_publication(const error& why);
+
+// The longest text of a reply, as text of ours and as a short string of AMQP's.
+inline constexpr std::size_t max_reply_text = 255;
 
 }  // namespace weft::amqp

@@ -1,6 +1,8 @@
 #include "session.hpp"
 
 #include <weft/base/assert.hpp>
+#include <weft/base/saturating.hpp>
+#include <weft/base/utf8.hpp>
 
 #include <algorithm>
 
@@ -102,7 +104,7 @@ result<> session::on_connection_method(method m, session_events& events) {
   }
   if (state_ == state::open) {
     if (auto* blocked = std::get_if<connection_blocked>(&m))
-      return events.blocked(std::move(blocked->reason)), result<>{};
+      return events.blocked(clean_text(blocked->reason, max_reply_text)), result<>{};
     if (std::holds_alternative<connection_unblocked>(m)) return events.unblocked(), result<>{};
     if (std::holds_alternative<connection_update_secret_ok>(m)) return events.secret_updated(), result<>{};
   }
@@ -118,8 +120,8 @@ result<> session::on_start(const connection_start& m) {
   const auto wanted = name_of_mechanism(options_.mechanism);
   if (!offers(m.mechanisms, wanted)) {
     state_ = state::closed;
-    return fail(error{errc::failed_precondition,
-                      "the server does not offer the mechanism " + std::string{wanted} + ", only " + m.mechanisms}
+    return fail(error{errc::failed_precondition, "the server does not offer the mechanism " + std::string{wanted} +
+                                                     ", only " + clean_text(m.mechanisms, max_reply_text)}
                     .with_remedy("choose another auth_mechanism, or allow it in the server's configuration"));
   }
   server_properties_ = m.server_properties;
@@ -152,9 +154,9 @@ result<> session::on_close(const connection_close& m) {
   auto why = error_of_reply(m.reply_code, m.reply_text, {m.class_id, m.method_id});
   const auto code = static_cast<reply_code>(m.reply_code);
   if (state_ == state::authenticating && code == reply_code::access_refused)
-    why = error{errc::unauthenticated, m.reply_text}.with_remedy("check the user and the password");
+    why = error{errc::unauthenticated, why.message()}.with_remedy("check the user and the password");
   else if (state_ == state::opening)
-    why = error{code == reply_code::not_allowed ? errc::not_found : why.code(), m.reply_text}.with_remedy(
+    why = error{code == reply_code::not_allowed ? errc::not_found : why.code(), why.message()}.with_remedy(
         "check the virtual host and the user's permissions on it");
   const bool wanted = state_ == state::closing;
   send_or_assert(connection_close_ok{});
@@ -282,7 +284,8 @@ void session::send_or_assert(const method& m) {
 
 void session::update_secret(std::string secret, std::string reason) {
   options_.password = secret;
-  send_or_assert(connection_update_secret{.new_secret = std::move(secret), .reason = reason.substr(0, 255)});
+  send_or_assert(connection_update_secret{.new_secret = std::move(secret),
+                                          .reason = std::string{utf8_prefix(reason, max_reply_text)}});
 }
 
 void session::close(reply_code code, std::string text) {
@@ -291,7 +294,8 @@ void session::close(reply_code code, std::string text) {
     state_ = state::closed;
     return;
   }
-  send_or_assert(connection_close{.reply_code = static_cast<std::uint16_t>(code), .reply_text = text.substr(0, 255)});
+  send_or_assert(connection_close{.reply_code = static_cast<std::uint16_t>(code),
+                                  .reply_text = std::string{utf8_prefix(text, max_reply_text)}});
   state_ = state::closing;
 }
 
@@ -300,18 +304,18 @@ void session::close(reply_code code, std::string text) {
 steady_time session::deadline() const noexcept {
   if (tuning_.heartbeat.count() == 0 || state_ == state::closed) return steady_time::max();
   const duration interval = tuning_.heartbeat;
-  return std::min(last_sent_ + interval / 2, last_received_ + 2 * interval);
+  return std::min(later(last_sent_, interval / 2), later(last_received_, 2 * interval));
 }
 
 result<> session::tick(steady_time now) {
   if (tuning_.heartbeat.count() == 0 || state_ == state::closed) return {};
   const duration interval = tuning_.heartbeat;
-  if (now >= last_received_ + 2 * interval) {
+  if (now >= later(last_received_, 2 * interval)) {
     state_ = state::closed;
     return fail(errc::unavailable,
                 "the server has been silent for two heartbeats of " + std::to_string(tuning_.heartbeat.count()) + " s");
   }
-  if (now >= last_sent_ + interval / 2) {
+  if (now >= later(last_sent_, interval / 2)) {
     append_heartbeat(output_);
     last_sent_ = now;
   }

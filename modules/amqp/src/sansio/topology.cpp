@@ -65,9 +65,26 @@ std::vector<method> topology::steps() const {
 
 std::vector<method> topology::steps_of_queue(std::string_view queue) const {
   std::vector<method> all;
-  for (const auto& q : queues_)
-    if (q.queue == queue) all.emplace_back(q);
-  if (all.empty()) return all;
+  const auto declared = std::ranges::find(queues_, queue, &queue_declare::queue);
+  if (declared == queues_.end()) return all;
+  // From the queue back to where its messages come from.
+  std::vector<std::string> exchanges;
+  const auto need = [&](const std::string& name) {
+    if (std::ranges::find(exchanges, name) == exchanges.end()) exchanges.push_back(name);
+  };
+  for (const auto& b : queue_bindings_)
+    if (b.queue == queue) need(b.exchange);
+  std::vector<method> between;
+  for (std::size_t i = 0; i < exchanges.size(); ++i)
+    for (const auto& b : exchange_bindings_)
+      if (b.destination == exchanges[i]) {
+        between.emplace_back(b);
+        need(b.source);
+      }
+  for (const auto& e : exchanges_)
+    if (std::ranges::find(exchanges, e.exchange) != exchanges.end()) all.emplace_back(e);
+  all.emplace_back(*declared);
+  all.insert(all.end(), between.begin(), between.end());
   for (const auto& b : queue_bindings_)
     if (b.queue == queue) all.emplace_back(b);
   return all;

@@ -21,7 +21,7 @@ class topology {
 
   // Exchanges, then queues, then bindings between exchanges, then those of queues; each in the order of declaration.
   [[nodiscard]] std::vector<method> steps() const;
-  // The queue and its bindings; empty when it was not declared here.
+  // The queue, its bindings, and the exchanges that these need; empty when it was not declared here.
   [[nodiscard]] std::vector<method> steps_of_queue(std::string_view queue) const;
 
  private:

@@ -27,7 +27,7 @@ struct delivery {
   bool redelivered = false;
   std::string consumer_tag;
   std::uint64_t tag = 0;         // counts within a generation
-  std::uint64_t generation = 0;  // of the channel: it changes when the channel is opened again
+  std::uint64_t generation = 0;  // of the channel: it changes when the channel is opened again; no other has the same
   // How often it was delivered before; only quorum queues count (x-delivery-count).
   [[nodiscard]] std::optional<std::int64_t> delivery_count() const noexcept;
 };
@@ -66,6 +66,8 @@ class consumer {
   [[nodiscard]] std::size_t waiting() const noexcept;  // deliveries that nobody took yet
   // Whether the broker delivers to it now; not so while it recovers.
   [[nodiscard]] bool attached() const noexcept;
+  // Until it does. errc::failed_precondition once the channel or the connection is closed.
+  [[nodiscard]] task<result<>> wait_attached(context ctx);
   [[nodiscard]] task<result<>> cancel(context ctx);
 
  private:
@@ -96,13 +98,17 @@ class channel {
   [[nodiscard]] task<result<std::uint32_t>> purge(context ctx, std::string queue);
 
   // Until the broker has taken responsibility. Without a message id it gets one; without a delivery mode it is
-  // persistent. errc::not_found: no queue takes it (unless that is wanted); errc::resource_exhausted: refused (nack).
-  // When the context ends: as_unprocessed() if it was not sent, else it may have been published, and stays in the
-  // window until it is settled.
+  // persistent. errc::not_found: no queue takes it (unless that is wanted); errc::resource_exhausted: refused (nack);
+  // errc::failed_precondition: there is no such exchange; errc::invalid_argument: the broker never takes this message
+  // (too large, a property that it does not allow). When the context ends: as_unprocessed() if it was not sent, else it
+  // may have been published, and stays in the window until it is settled.
   [[nodiscard]] task<result<>> publish(context ctx, message m);
-  // Waits only for room in the window, in the order of the calls. `settled` is called once, on the loop; it must not
-  // destroy the connection.
+  // Called once, on the loop; it must not destroy the connection. What it throws is a connection_event.
   using settled_callback = std::move_only_function<void(result<>)>;
+  // The same; when the context ends after the message was sent (errc::deadline_exceeded or cancelled, not
+  // unprocessed()), `late` is called with what becomes of it, else not at all.
+  [[nodiscard]] task<result<>> publish(context ctx, message m, settled_callback late);
+  // Waits only for room in the window, in the order of the calls.
   [[nodiscard]] task<result<>> publish_nowait(context ctx, message m, settled_callback settled);
   // The same without waiting: errc::resource_exhausted when the window is full. `settled` is then not called.
   result<> try_publish(message m, settled_callback settled);
@@ -122,6 +128,7 @@ class channel {
 
   [[nodiscard]] task<result<>> close(context ctx);
   [[nodiscard]] std::uint64_t generation() const noexcept;  // of deliveries that can be acknowledged
+  [[nodiscard]] bool ready() const noexcept;                // open now; not so while it comes back
 
  private:
   friend class connection;

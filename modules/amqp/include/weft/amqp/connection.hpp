@@ -44,6 +44,7 @@ class connection {
   [[nodiscard]] task<result<channel>> open_channel(context ctx, channel_options options = {});
 
   // Says goodbye to the broker. What is not confirmed fails with errc::unavailable: await channel::flush() before.
+  // Waits no longer than connect_timeout: a broker that is short of memory does not read.
   [[nodiscard]] task<result<>> close(context ctx);
   // For tokens that expire (OAuth 2): the connection goes on with the new one, and reconnects with it.
   [[nodiscard]] task<result<>> update_secret(context ctx, std::string secret, std::string reason);
@@ -56,6 +57,8 @@ class connection {
   // The last reason why it was not open; for health checks.
   [[nodiscard]] std::optional<error> last_problem() const;
   [[nodiscard]] std::uint64_t connects() const noexcept;  // 1 after open()
+  // As agreed on with the broker: the properties of a message, with its headers, fit into one frame.
+  [[nodiscard]] std::uint32_t frame_max() const noexcept;
 
  private:
   explicit connection(std::shared_ptr<class connection_impl> impl) noexcept;

@@ -44,6 +44,7 @@ struct connection_event {
     consumer_cancelled,  // by the broker, `subject` is the queue; it will be consumed again
     consumer_recovered,  // `subject` is the queue
     recovery_failed,     // of `subject`, an exchange, a queue, a binding or a consumer: `why`
+    callback_failed,     // a settled_callback threw, for the message with id `subject`: `why`
   };
   kind what = kind::connected;
   std::string subject;
@@ -68,9 +69,11 @@ struct connection_options {
 
   std::uint64_t message_max = 128ULL * 1024 * 1024;  // bytes of a received message; more ends the connection
   std::size_t output_max = 1024UL * 1024;            // bytes waiting for the network, beyond which publishing pauses
-  std::size_t unread_max = 64UL * 1024 * 1024;       // bytes delivered and not taken, beyond which reading pauses
+  // Bytes delivered and not taken, beyond which reading pauses, unless an answer or a confirm is awaited on the same
+  // connection, for that stands behind what the broker delivers: then the prefetch bounds what comes.
+  std::size_t unread_max = 64UL * 1024 * 1024;
 
-  // Called on the loop. It must not destroy the connection.
+  // Called on the loop. It must not destroy the connection. What it throws is ignored.
   std::function<void(const connection_event&)> on_event;
 
   // errc::invalid_argument names the part that is wrong. Certificates are read here.
