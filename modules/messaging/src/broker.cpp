@@ -36,6 +36,8 @@ task<result<std::vector<raw_delivery>>> consumer::next_some(context ctx) {
   co_return some;
 }
 
+bool consumer::holds(delivery_tag) const noexcept { return true; }
+
 task<result<>> broker::check(context) { co_return result<>{}; }
 
 task<result<>> publish_one(broker& to, context ctx, outgoing what) {

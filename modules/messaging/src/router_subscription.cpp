@@ -131,7 +131,7 @@ task<void> router_subscription::handle_waiting(context ctx) {
     ready_.pop_front();
     if (stopping_)
       co_await settle(w.what, settlement::give_back());
-    else
+    else if (consumer_->holds(w.what.tag))  // else it was lost while it waited here, and comes again
       co_await process(ctx, w);
     --held_;
     if (ordered(*w.what.what)) next_of_key(w.what.what->key);

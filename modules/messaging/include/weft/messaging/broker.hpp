@@ -93,6 +93,9 @@ class consumer {
   virtual task<result<>> settle(context ctx, delivery_tag tag, settlement how) = 0;
   // The same for what needs no waiting, and nullopt for what does: then it is still to be settled, and `how` as it was.
   [[nodiscard]] virtual std::optional<result<>> try_settle(delivery_tag tag, settlement& how);
+  // Whether it can still be settled: not so once it was lost with a connection, for then it comes again. To be asked
+  // before a delivery is handled that had to wait for its turn.
+  [[nodiscard]] virtual bool holds(delivery_tag tag) const noexcept;
   // Fetches no more: next() gives nullopt. What was handed out can still be settled.
   virtual task<result<>> stop(context ctx) = 0;
 
