@@ -21,7 +21,12 @@ broker_features features_of(const amqp_options& options) {
 }  // namespace
 
 amqp_link::amqp_link(loop& l, amqp_options options)
-    : loop_{l}, options_{std::move(options)}, features_{features_of(options_)}, opening_{l, 1}, tasks_{l} {
+    : loop_{l},
+      options_{std::move(options)},
+      features_{features_of(options_)},
+      restoring_{l, 1},
+      opening_{l, 1},
+      tasks_{l} {
   auto* metrics = options_.metrics;
   if (metrics == nullptr) return;
   const auto published =
@@ -41,7 +46,8 @@ amqp_link::amqp_link(loop& l, amqp_options options)
   }
 }
 
-amqp_link::~amqp_link() = default;
+// Publications that are abandoned by the destructors of the rest are heard of, and begin nothing new.
+amqp_link::~amqp_link() { ending_ = true; }
 
 amqp::connection_options amqp_link::connection_for(role of) {
   auto o = options_.connection;
@@ -57,8 +63,12 @@ void amqp_link::happened(role of, const amqp::connection_event& e) {
   if (e.what == connected) connects_[index].add();
   if (e.what == blocked) blocked_[index].set(1);
   if (e.what == unblocked || e.what == disconnected) blocked_[index].set(0);
-  if (of == role::consume && e.what == disconnected)
-    for (auto* c : consumers_) c->connection_lost();
+  if (of == role::consume)
+    for (auto* c : std::vector{consumers_}) {
+      if (e.what == disconnected) consumer_core::connection_lost(c->shared_from_this());
+      if (e.what == channel_failed) consumer_core::channel_lost(c->shared_from_this());
+      if (e.what == consumer_cancelled) consumer_core::queue_lost(c->shared_from_this(), e.subject);
+    }
   if (options_.connection.on_event) options_.connection.on_event(e);
 }
 
@@ -66,8 +76,7 @@ task<result<>> amqp_link::open(context ctx) {
   WEFT_CO_TRY(publish_connection_, co_await amqp::connection::open(loop_, ctx, connection_for(role::publish)));
   WEFT_CO_TRY(publishing_, co_await publish_connection_->open_channel(
                                ctx, {.confirm_window = options_.confirm_window, .prefetch = 0}));
-  co_return co_await publishing_->declare(
-      ctx, amqp::exchange_declare{.exchange = options_.exchange, .type = "topic", .durable = true});
+  co_return co_await publishing_->declare(ctx, event_exchange(options_));
 }
 
 task<result<>> amqp_link::ensure_consuming(context ctx) {
@@ -99,6 +108,8 @@ std::uint32_t amqp_link::partitions_of(const subscription& what) const noexcept 
 task<result<group_names>> amqp_link::join(context ctx, subscription what) {
   WEFT_CO_TRY(auto names, name_group(options_, what.group, partitions_of(what)));
   WEFT_CO_TRY_VOID(co_await ensure_consuming(ctx));
+  // On this connection too, so that it comes back before what is bound to it.
+  WEFT_CO_TRY_VOID(co_await topology_->declare(ctx, event_exchange(options_)));
   if (what.lives == lifetime::durable) {
     WEFT_CO_TRY_VOID(co_await declare_durable_group(*topology_, ctx, options_, names, what));
     co_await enter_in_catalogue(ctx, names, what.patterns);

@@ -31,12 +31,15 @@ class amqp_link {
 
   // ---- publishing
   task<std::vector<result<>>> publish(context ctx, std::vector<outgoing> batch);
-  // Until it is confirmed; refused when no queue takes it.
-  task<result<>> send(context ctx, amqp::message m);
+  // Until it is confirmed; refused when no queue takes it. `late` is channel::publish()'s.
+  using late_callback = amqp::channel::settled_callback;
+  task<result<>> send(context ctx, amqp::message m, late_callback late = {});
+  // To a queue, which is declared again if somebody deleted it.
+  task<result<>> send_to_queue(context ctx, amqp::message m, amqp::queue_declare queue, late_callback late = {});
   // Pipelined; in order.
   task<std::vector<result<>>> send_all(context ctx, std::vector<amqp::message> several);
   // Back to the queue after the delay.
-  task<result<>> send_later(context ctx, amqp::message m, std::string queue, duration delay);
+  task<result<>> send_later(context ctx, amqp::message m, std::string queue, duration delay, late_callback late);
 
   // ---- consuming
   // Declares what the subscription asks for.
@@ -45,6 +48,8 @@ class amqp_link {
   // For declarations and the like; after consuming_channel() or join().
   [[nodiscard]] amqp::channel& topology() { return *topology_; }
   task<result<>> ensure_consuming(context ctx);
+  // Of the connection that publishes.
+  [[nodiscard]] std::uint32_t frame_max() const noexcept { return publish_connection_->frame_max(); }
 
   // ---- which groups there are: one record for each, in a queue <prefix>groups
   struct catalogue_entry {
@@ -60,7 +65,9 @@ class amqp_link {
   void remove(consumer_core& c) noexcept { std::erase(consumers_, &c); }
   [[nodiscard]] const std::vector<consumer_core*>& consumers() const noexcept { return consumers_; }
   // Work that ends by itself, or with the broker.
-  void spawn(task<void> work) { tasks_.spawn(std::move(work)); }
+  void spawn(task<void> work) {
+    if (!ending_) tasks_.spawn(std::move(work));
+  }
   [[nodiscard]] context life() { return tasks_.derive(context{}); }
 
   [[nodiscard]] loop& on() const noexcept { return loop_; }
@@ -79,9 +86,17 @@ class amqp_link {
   [[nodiscard]] result<amqp::message> prepare(const outgoing& what) const;
   task<void> enter_in_catalogue(context ctx, group_names names, std::vector<std::string> patterns);
   task<result<>> hand_over(context ctx, std::shared_ptr<batch_progress> to, std::size_t at, outgoing what);
-  task<result<>> start(context ctx, std::shared_ptr<batch_progress> to, std::size_t at, amqp::message m);
+  enum class on_its_way : std::uint8_t { now, later };
+  task<result<>> start(context ctx, std::shared_ptr<batch_progress> to, std::size_t at, amqp::message m,
+                       on_its_way when = on_its_way::now);
   task<std::vector<result<>>> finish(context ctx, std::shared_ptr<batch_progress> of);
   task<result<amqp::message>> delayed(context ctx, amqp::message m, duration delay);
+  // ---- what somebody deleted
+  task<result<>> restore_exchange(context ctx, std::uint64_t seen);
+  task<void> restore_bindings(context ctx);
+  task<std::vector<result<>>> repair(context ctx, std::vector<result<>> outcomes, std::uint64_t seen);
+  // Whether a group takes the topic now.
+  task<result<bool>> is_taken(context ctx, std::string topic);
   void count(const result<>& outcome) const;
 
   loop& loop_;
@@ -91,6 +106,10 @@ class amqp_link {
   observe::gauge blocked_[2];
   std::map<std::string, steady_time> declared_;  // delay queues, and when; at most a few hundred for each group
   bool due_declared_ = false;
+  semaphore restoring_;
+  bool ending_ = false;
+  std::uint64_t restored_ = 0;                // how often the exchange was made again
+  std::map<std::string, steady_time> taken_;  // topics that a group takes, and when that was found; bounded
   std::map<std::string, std::vector<std::string>> entered_;  // in the catalogue, by this broker
   std::vector<consumer_core*> consumers_;
   semaphore opening_;

@@ -72,7 +72,8 @@ task<result<>> attempt_notes::write(amqp::channel& ch, context ctx, std::uint64_
   m.properties.headers = {{std::string{amqp_header::attempt}, std::int64_t{note.attempt}},
                           {std::string{amqp_header::failures}, format_failures(note.failures)},
                           {std::string{amqp_header::due}, milliseconds_of(note.due)}};
-  WEFT_CO_TRY_VOID(co_await link_.send(ctx, std::move(m)));
+  fit_notes(m.properties, link_.frame_max());
+  WEFT_CO_TRY_VOID(co_await link_.send_to_queue(ctx, std::move(m), queue_));
   co_return co_await load(ch, std::move(ctx), generation);
 }
 

@@ -1,11 +1,12 @@
 #include "consumer_core.hpp"
 
+#include <weft/base/saturating.hpp>
+
 #include <algorithm>
 
 namespace weft::messaging {
 
 namespace {
-constexpr auto closing_time = std::chrono::seconds{30};
 constexpr std::uint32_t most_prefetch = 65'535;
 constexpr std::int64_t deliveries_alone = 2;  // that a suspect is given
 }  // namespace
@@ -118,7 +119,11 @@ task<void> consumer_core::pump(self c, feed_ptr f) {
     if (!d) {
       c->wake_.set();
       auto got = co_await f->from->next(c->life_context_);
-      if (!got) co_return;
+      if (!got) {
+        if (f->leaving || c->ended()) co_return;
+        c->closed_ = error{errc::failed_precondition, "the broker was closed"};
+        co_return c->wake_.set();
+      }
       d = *std::move(got);
     }
     c->saw_generation(*f, d->generation);
@@ -194,7 +199,7 @@ void consumer_core::admit(consumer_feed& f, amqp::delivery&& d) {
     e.attempt = std::max(e.attempt, note->attempt);
     e.failures = note->failures;
     e.noted = true;
-    if (const auto left = note->due - loop_.wall_now(); left > duration::zero()) due = loop_.now() + left;
+    if (const auto left = note->due - loop_.wall_now(); left > duration::zero()) due = later(loop_.now(), left);
   }
   lanes_.add(std::move(e), due);
 }
@@ -220,8 +225,11 @@ std::optional<raw_delivery> consumer_core::take() {
 task<result<std::optional<raw_delivery>>> consumer_core::next(self c, context ctx) {
   WEFT_CO_TRY_VOID(ctx.check(c->loop_.now()));
   for (;;) {
+    if (std::exchange(c->lost_, false) && !c->ended())
+      co_return fail(errc::aborted, "the group was lost with its connection, and what was in it; it is there again");
     if (auto d = c->take()) co_return d;
     if (c->ended()) co_return std::nullopt;
+    if (c->closed_) co_return fail(*c->closed_);
     c->wake_.reset();
     // With the prefetch out, only a settlement helps.
     const auto due = c->lanes_.in_flight() < c->what_.prefetch ? c->lanes_.next_due() : std::nullopt;
@@ -275,12 +283,47 @@ void consumer_core::abandon() {
   if (!std::exchange(released_, true) && !durable()) link_.spawn(forget_queue(link_, names_.base));
 }
 
-void consumer_core::connection_lost() {
-  for (const auto& [index, f] : feeds_) {
-    f->begin_generation(f->generation);
-    lanes_.drop_before(index, f->generation + 1);
+// ---- losses
+
+void consumer_core::forget_deliveries(consumer_feed& f) {
+  f.begin_generation(f.generation);
+  lanes_.drop_before(f.index, f.generation + 1);
+}
+
+void consumer_core::connection_lost(const self& c) {
+  for (const auto& [index, f] : c->feeds_) {
+    c->forget_deliveries(*f);
+    interrupted(c, f);
   }
-  settled_.pulse();
+  c->settled_one();
+}
+
+void consumer_core::channel_lost(const self& c) {
+  for (const auto& [index, f] : c->feeds_)
+    if (!f->ch->ready()) {
+      c->forget_deliveries(*f);
+      interrupted(c, f);
+    }
+  c->settled_one();
+}
+
+void consumer_core::queue_lost(const self& c, std::string_view queue) {
+  for (const auto& [index, f] : c->feeds_)
+    if (f->queue == queue) interrupted(c, f);
+}
+
+// What is in a durable group waits for its consumer.
+void consumer_core::interrupted(const self& c, const feed_ptr& f) {
+  if (c->durable() || c->ended() || std::exchange(f->returning, true)) return;
+  c->link_.spawn(tell_of_loss(c, f));
+}
+
+task<void> consumer_core::tell_of_loss(self c, feed_ptr f) {
+  const auto back = co_await f->from->wait_attached(c->life_context_);
+  f->returning = false;
+  if (!back) co_return;
+  c->lost_ = true;
+  c->wake_.set();
 }
 
 }  // namespace weft::messaging

@@ -11,6 +11,14 @@
 
 namespace weft::messaging {
 
+// A settlement that takes the broker's answer, for as long as that is missing.
+struct settlement_progress {
+  explicit settlement_progress(loop& l) : done{l} {}
+  weft::event done;
+  std::optional<result<>> outcome;
+  bool undecided = false;  // its caller gave up while the broker had not confirmed the copy; it goes on
+};
+
 // What it was told to acknowledge it says later in the same turn of the loop, in few frames, or when there is enough.
 struct consumer_feed final : ready_node {
   consumer_feed(std::uint32_t index, std::string from, amqp_link& link, std::size_t acks_at_once)
@@ -30,7 +38,10 @@ struct consumer_feed final : ready_node {
   attempt_notes notes;
   std::uint64_t generation = 0;  // of the channel, as last seen
   bool leaving = false;          // what comes now goes back when its channel is closed
+  bool returning = false;        // somebody waits for it to come back, to say that it was lost
 };
+
+inline constexpr auto closing_time = std::chrono::seconds{30};
 
 class consumer_core final : public std::enable_shared_from_this<consumer_core> {
  public:
@@ -51,7 +62,12 @@ class consumer_core final : public std::enable_shared_from_this<consumer_core> {
   static task<result<>> stop(self c, context ctx);
   void abandon();  // the handle is gone
 
-  void connection_lost();
+  // Can still be settled.
+  [[nodiscard]] bool holds(delivery_tag tag) const { return lanes_.in_flight(tag); }
+
+  static void connection_lost(const self& c);
+  static void channel_lost(const self& c);  // one, of some feed
+  static void queue_lost(const self& c, std::string_view queue);
   [[nodiscard]] std::size_t in_flight() const noexcept { return lanes_.in_flight(); }
   [[nodiscard]] const std::string& group() const noexcept { return names_.group; }
   [[nodiscard]] const subscription& what() const noexcept { return what_; }
@@ -68,15 +84,29 @@ class consumer_core final : public std::enable_shared_from_this<consumer_core> {
   static task<bool> prepare(self c, feed_ptr f, amqp::delivery& d);
   static task<bool> nothing_is_out(self c);
   static task<bool> buried_unhandled(self c, feed_ptr f, amqp::delivery d);
-  static task<result<>> settle_retry(self c, context ctx, delivery_tag tag, settlement how);
+  static task<result<>> settle_retry(self c, context ctx, delivery_tag tag, settlement how,
+                                     std::shared_ptr<settlement_progress> progress);
   static task<result<>> settle_retry_in_order(self c, context ctx, delivery_tag tag, attempt_note next, duration after);
-  static task<result<>> settle_dead(self c, context ctx, delivery_tag tag, settlement how);
+  static task<result<>> settle_dead(self c, context ctx, delivery_tag tag, settlement how,
+                                    std::shared_ptr<settlement_progress> progress);
+  static void decided_late(const self& c, delivery_tag tag, settlement_progress& progress, const result<>& copied,
+                           attempt_note next, duration after);
+  static amqp::channel::settled_callback when_decided(const self& c, delivery_tag tag,
+                                                      std::shared_ptr<settlement_progress> progress, attempt_note next,
+                                                      duration after);
+  static task<void> tell_of_loss(self c, feed_ptr f);
   static task<void> release(self c, context ctx);
   static task<void> close_feed(feed_ptr f, context ctx);
   static task<void> forget_queue(amqp_link& link, std::string queue);
 
   result<> acknowledge(delivery_tag tag);
   result<> give_back(delivery_tag tag);
+  result<> hold(delivery_tag tag, attempt_note next, duration after);
+  [[nodiscard]] attempt_note note_of(const lane_entry& e, const std::optional<error>& cause) const;
+  void end_settling(delivery_tag tag, settlement_progress& progress, const result<>& outcome);
+  void settled_one();
+  static void interrupted(const self& c, const feed_ptr& f);
+  void forget_deliveries(consumer_feed& f);
   [[nodiscard]] amqp::message dead_letter(const message& m, copy_notes notes, std::string_view reason);
   void saw_generation(consumer_feed& f, std::uint64_t generation);
   void admit(consumer_feed& f, amqp::delivery&& d);
@@ -99,6 +129,8 @@ class consumer_core final : public std::enable_shared_from_this<consumer_core> {
   std::map<std::uint32_t, feed_ptr> feeds_;
   weft::event wake_, settled_;
   bool stopped_ = false, abandoned_ = false, released_ = false, seen_suspects_ = false;
+  bool lost_ = false;            // an ephemeral group's queue, and what was in it; it is there again
+  std::optional<error> closed_;  // nothing comes any more
   std::uint64_t last_dead_ = 0;
 };
 
@@ -115,6 +147,7 @@ class amqp_consumer final : public consumer {
   task<result<>> settle(context ctx, delivery_tag tag, settlement how) override {
     return consumer_core::settle(core_, std::move(ctx), tag, std::move(how));
   }
+  [[nodiscard]] bool holds(delivery_tag tag) const noexcept override { return core_->holds(tag); }
   task<result<>> stop(context ctx) override { return consumer_core::stop(core_, std::move(ctx)); }
 
  private:

@@ -67,6 +67,31 @@ queue_declare catalogue_queue(const amqp_options& options) {
   return {.queue = options.prefix + "groups", .durable = true, .arguments = {{"x-queue-type", "classic"}}};
 }
 
+amqp::exchange_declare event_exchange(const amqp_options& options) {
+  return {.exchange = options.exchange, .type = "topic", .durable = true};
+}
+
+queue_declare dead_queue(const amqp_options& options, const group_names& names) {
+  return {.queue = names.dead(), .durable = true, .arguments = queue_arguments(options)};
+}
+
+task<result<>> bind_group(amqp::channel& ch, context ctx, const amqp_options& options, const group_names& names,
+                          const std::vector<std::string>& patterns, amqp::restored again) {
+  for (const auto& pattern : patterns) {
+    if (names.partitions == 1) {
+      WEFT_CO_TRY_VOID(co_await ch.bind(
+          ctx, amqp::queue_bind{.queue = names.base, .exchange = options.exchange, .routing_key = pattern}, again));
+    } else {
+      WEFT_CO_TRY_VOID(co_await ch.bind(
+          ctx,
+          amqp::exchange_bind{
+              .destination = names.partition_exchange(), .source = options.exchange, .routing_key = pattern},
+          again));
+    }
+  }
+  co_return result<>{};
+}
+
 queue_declare attempts_queue(const std::string& of) {
   return {.queue = of + ".attempts",
           .durable = true,
@@ -84,16 +109,10 @@ task<result<>> declare_durable_group(amqp::channel& ch, context ctx, const amqp_
   }
   for (const auto& queue : names.queues())
     WEFT_CO_TRY_VOID(co_await declare_queue(ch, ctx, {.queue = queue, .durable = true, .arguments = arguments}));
-  WEFT_CO_TRY_VOID(
-      co_await declare_queue(ch, ctx, {.queue = names.dead(), .durable = true, .arguments = queue_arguments(options)}));
+  WEFT_CO_TRY_VOID(co_await declare_queue(ch, ctx, dead_queue(options, names)));
   if (what.order == ordering::per_key)
     for (const auto& queue : names.queues()) WEFT_CO_TRY_VOID(co_await declare_queue(ch, ctx, attempts_queue(queue)));
-  if (names.partitions == 1) {
-    for (const auto& pattern : what.patterns)
-      WEFT_CO_TRY_VOID(co_await ch.bind(
-          ctx, amqp::queue_bind{.queue = names.base, .exchange = options.exchange, .routing_key = pattern}));
-    co_return result<>{};
-  }
+  if (names.partitions == 1) co_return co_await bind_group(ch, ctx, options, names, what.patterns);
   WEFT_CO_TRY_VOID(
       co_await ch.declare(ctx, amqp::exchange_declare{.exchange = names.partition_exchange(),
                                                       .type = "x-consistent-hash",
@@ -102,10 +121,7 @@ task<result<>> declare_durable_group(amqp::channel& ch, context ctx, const amqp_
   for (const auto& queue : names.queues())
     WEFT_CO_TRY_VOID(co_await ch.bind(
         ctx, amqp::queue_bind{.queue = queue, .exchange = names.partition_exchange(), .routing_key = "1"}));
-  for (const auto& pattern : what.patterns)
-    WEFT_CO_TRY_VOID(co_await ch.bind(
-        ctx, amqp::exchange_bind{
-                 .destination = names.partition_exchange(), .source = options.exchange, .routing_key = pattern}));
+  WEFT_CO_TRY_VOID(co_await bind_group(ch, ctx, options, names, what.patterns));
   co_return co_await declare_queue(ch, ctx, {.queue = names.members(), .auto_delete = true});
 }
 
@@ -117,10 +133,7 @@ task<result<>> declare_ephemeral_group(amqp::channel& ch, context ctx, const amq
   WEFT_CO_TRY_VOID(co_await declare_queue(
       ch, ctx,
       {.queue = names.base, .exclusive = what.group.empty(), .auto_delete = true, .arguments = std::move(arguments)}));
-  for (const auto& pattern : what.patterns)
-    WEFT_CO_TRY_VOID(co_await ch.bind(
-        ctx, amqp::queue_bind{.queue = names.base, .exchange = options.exchange, .routing_key = pattern}));
-  co_return result<>{};
+  co_return co_await bind_group(ch, ctx, options, names, what.patterns);
 }
 
 namespace {

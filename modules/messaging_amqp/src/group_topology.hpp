@@ -42,6 +42,13 @@ struct group_names {
 [[nodiscard]] task<result<>> declare_ephemeral_group(amqp::channel& ch, context ctx, const amqp_options& options,
                                                      const group_names& names, const subscription& what);
 
+// Binds them to what they take, and nothing else.
+[[nodiscard]] task<result<>> bind_group(amqp::channel& ch, context ctx, const amqp_options& options,
+                                        const group_names& names, const std::vector<std::string>& patterns,
+                                        amqp::restored again = amqp::restored::yes);
+
+[[nodiscard]] amqp::exchange_declare event_exchange(const amqp_options& options);
+[[nodiscard]] amqp::queue_declare dead_queue(const amqp_options& options, const group_names& names);
 [[nodiscard]] amqp::queue_declare attempts_queue(const std::string& of);
 [[nodiscard]] amqp::table queue_arguments(const amqp_options& options);
 [[nodiscard]] amqp::queue_declare retry_queue(const amqp_options& options, const std::string& target, std::uint64_t ms);

@@ -1,5 +1,9 @@
 #include "message_mapping.hpp"
 
+#include <weft/amqp/frame.hpp>
+#include <weft/base/saturating.hpp>
+#include <weft/base/utf8.hpp>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -14,6 +18,8 @@ constexpr std::string_view own_headers[] = {amqp_header::key,     amqp_header::p
                                             amqp_header::attempt, amqp_header::failures,  amqp_header::expires,
                                             amqp_header::due,     amqp_header::reason,    amqp_header::number};
 
+constexpr std::int64_t max_expiration = 0xffff'ffffLL;
+
 bool is_own(std::string_view name) {
   return name.starts_with("weft-") && std::ranges::find(own_headers, name) != std::end(own_headers);
 }
@@ -24,7 +30,11 @@ bool is_of_the_broker(std::string_view name) {
          name.starts_with("x-last-death-") || name == "x-opt-deaths";
 }
 
-std::string expiration_of(duration time_to_live) { return std::to_string(ceil<milliseconds>(time_to_live).count()); }
+// Rounded up; "never" stays so.
+milliseconds whole_milliseconds(duration d) {
+  const auto whole = saturating_cast<milliseconds>(d);
+  return saturating_cast<duration>(whole) < d && whole < milliseconds::max() ? whole + milliseconds{1} : whole;
+}
 
 void fill(amqp::message& to, const message& m, partitioned how) {
   auto& p = to.properties;
@@ -37,12 +47,17 @@ void fill(amqp::message& to, const message& m, partitioned how) {
   to.body = m.body;
 }
 
+wall_time time_of(amqp::timestamp at) {
+  const auto most = static_cast<std::uint64_t>(seconds::max().count());
+  return later(wall_time{}, seconds{static_cast<std::int64_t>(std::min(at.seconds, most))});
+}
+
 std::optional<std::string> text_of(const amqp::value& v) {
   if (const auto* text = v.as<std::string>()) return *text;
   if (const auto number = v.integer()) return std::to_string(*number);
   if (const auto* truth = v.as<bool>()) return *truth ? "true" : "false";
   if (const auto* bytes = v.as<amqp::binary>()) return bytes->bytes;
-  if (const auto* at = v.as<amqp::timestamp>()) return format_rfc3339(wall_time{seconds{at->seconds}});
+  if (const auto* at = v.as<amqp::timestamp>()) return format_rfc3339(time_of(*at));
   double number = 0;
   if (const auto* wide = v.as<double>())
     number = *wide;
@@ -90,13 +105,13 @@ void take_foreign_properties(message& m, amqp::properties& p) {
   keep("type", p.type);
   keep("app-id", p.app_id);
   if (p.timestamp && !m.fields.contains("timestamp"))
-    m.fields.append("timestamp", format_rfc3339(wall_time{seconds{p.timestamp->seconds}}));
+    m.fields.append("timestamp", format_rfc3339(time_of(*p.timestamp)));
 }
 
 duration time_to_live_of(const std::string& expiration) {
   std::int64_t number = 0;
   const auto parsed = std::from_chars(expiration.data(), expiration.data() + expiration.size(), number);
-  if (parsed.ec != std::errc{} || number <= 0 || number > 0xffff'ffffLL) return {};
+  if (parsed.ec != std::errc{} || number <= 0 || number > max_expiration) return {};
   return milliseconds{number};
 }
 
@@ -106,21 +121,44 @@ std::int64_t milliseconds_of(wall_time at) noexcept {
   return duration_cast<milliseconds>(at.time_since_epoch()).count();
 }
 wall_time wall_time_of(std::int64_t milliseconds) noexcept {
-  return wall_time{std::chrono::milliseconds{milliseconds}};
+  return later(wall_time{}, std::chrono::milliseconds{milliseconds});
 }
 
 result<amqp::message> to_amqp(const message& m, partitioned how, wall_time now) {
   for (const auto& h : m.fields)
-    if (is_own(h.name)) return fail(errc::invalid_argument, "the header name " + std::string{h.name} + " is the broker's own");
+    if (is_own(h.name))
+      return fail(errc::invalid_argument, "the header name " + std::string{h.name} + " is the broker's own");
   amqp::message to;
   to.routing_key = m.topic;
   fill(to, m, how);
+  // The broker takes times below 2^32 ms; beyond them the consumer looks at the header.
+  const auto lives = whole_milliseconds(m.time_to_live);
   if (m.time_to_live > duration::zero()) {
-    to.properties.expiration = expiration_of(m.time_to_live);
-    to.properties.headers.append(
-        {std::string{amqp_header::expires}, milliseconds_of(now + ceil<milliseconds>(m.time_to_live))});
+    if (lives.count() <= max_expiration) to.properties.expiration = std::to_string(lives.count());
+    to.properties.headers.append({std::string{amqp_header::expires}, milliseconds_of(later(now, lives))});
   }
   return to;
+}
+
+void fit_notes(amqp::properties& p, std::uint32_t frame_max) {
+  const auto fits = [&] {
+    std::string encoded;
+    return amqp::append_content(encoded, 1, p, {}, frame_max).has_value();
+  };
+  if (fits()) return;
+  const auto failures_text = text_header(p.headers, amqp_header::failures);
+  const auto reason = text_header(p.headers, amqp_header::reason);
+  // The first and the latest say most.
+  auto failures = parse_failures(failures_text);
+  if (failures.size() > 2) failures = {failures.front(), failures.back()};
+  for (std::size_t room = max_note_text; room > 0; room /= 4) {
+    for (auto& each : failures) each.what = clean_text(each.what, room);
+    if (!failures.empty()) p.headers.set(std::string{amqp_header::failures}, format_failures(failures));
+    if (!reason.empty()) p.headers.set(std::string{amqp_header::reason}, clean_text(reason, room));
+    if (fits()) return;
+  }
+  if (!failures.empty()) p.headers.erase(amqp_header::failures);
+  if (!reason.empty()) p.headers.set(std::string{amqp_header::reason}, std::string{});
 }
 
 amqp::message to_amqp_copy(const message& m, const copy_notes& notes, partitioned how) {
@@ -153,6 +191,7 @@ received_message from_amqp(amqp::message&& from) {
   if (const auto attempt = number_header(p.headers, amqp_header::attempt); attempt && *attempt > 0)
     r.attempt = static_cast<std::uint32_t>(std::min<std::int64_t>(*attempt, 1'000'000));
   r.failures = parse_failures(text_header(p.headers, amqp_header::failures));
+  for (auto& each : r.failures) each.what = clean_text(each.what, max_note_text);
   if (const auto expires = number_header(p.headers, amqp_header::expires)) r.expires = wall_time_of(*expires);
   r.what = std::make_shared<const message>(std::move(m));
   return r;
@@ -196,16 +235,17 @@ dead_letter_entry dead_letter_from_amqp(amqp::message&& m, std::string group) {
   const auto number = number_header(m.properties.headers, amqp_header::number);
   if (number) {
     d.number = static_cast<std::uint64_t>(*number);
-    d.at = wall_time{microseconds{*number}};
+    d.at = later(wall_time{}, microseconds{*number});
   } else if (death) {
     if (d.reason.empty()) d.reason = "the broker: " + death->reason + " in " + death->queue;
-    d.at = wall_time{seconds{death->seconds}};
+    d.at = time_of({death->seconds});
     d.number = death->seconds * 1'000'000 + digest(m.properties.message_id + m.body) % 1'000'000;
     if (!death->routing_key.empty() && m.properties.headers.find(amqp_header::topic) == nullptr)
       m.routing_key = death->routing_key;
   } else {
     d.number = digest(m.properties.message_id + m.body) % 1'000'000;
   }
+  d.reason = clean_text(d.reason, max_note_text);
   auto r = from_amqp(std::move(m));
   d.what = std::move(r.what);
   d.attempts = r.attempt;

@@ -40,6 +40,10 @@ struct copy_notes {
   const std::vector<failure>* failures = nullptr;
   std::optional<wall_time> expires;
 };
+// Longest text of a failure, and of the reason of a dead letter: errors quote whatever anybody said.
+inline constexpr std::size_t max_note_text = 1024;
+// Shortens failures and reason, and leaves them out in the end, until the properties fit into a frame.
+void fit_notes(amqp::properties& p, std::uint32_t frame_max);
 [[nodiscard]] amqp::message to_amqp_copy(const message& m, const copy_notes& notes, partitioned how);
 
 struct received_message {
@@ -53,6 +57,7 @@ struct received_message {
 // A dead letter, of ours or put there by the broker (x-death).
 [[nodiscard]] dead_letter_entry dead_letter_from_amqp(amqp::message&& m, std::string group);
 
+// What is beyond the range is its end: others write such numbers, too.
 [[nodiscard]] std::int64_t milliseconds_of(wall_time at) noexcept;
 [[nodiscard]] wall_time wall_time_of(std::int64_t milliseconds) noexcept;
 

@@ -1,5 +1,6 @@
 #include "partition_share.hpp"
 
+#include <weft/base/saturating.hpp>
 #include <weft/runtime/sleep.hpp>
 
 #include <algorithm>
@@ -57,12 +58,12 @@ task<void> partition_share::keep_adjusting(self s) {
   auto& on = s->link_.on();
   const auto every = s->link_.options().share_every;
   while (!s->core_->ended()) {
-    const auto pause =
-        every / 2 +
-        duration{static_cast<duration::rep>(on.random().below(static_cast<std::uint64_t>(every.count()) + 1))};
+    const auto pause = saturating_add(
+        every / 2,
+        duration{static_cast<duration::rep>(on.random().below(static_cast<std::uint64_t>(every.count()) + 1))});
     if (!co_await sleep(on, s->core_->life(), pause)) break;
     // While there is no connection, nothing can be asked: the next time.
-    static_cast<void>(co_await adjust(s, s->core_->life().with_timeout(on, 30 * every)));
+    static_cast<void>(co_await adjust(s, s->core_->life().with_timeout(on, saturating_multiply(every, 30))));
   }
 }
 

@@ -13,7 +13,7 @@ void key_lanes::make_ready(lane_entry& e) {
 
 void key_lanes::add(lane_entry e, std::optional<steady_time> due) {
   e.number = ++last_;
-  e.settling = false;
+  e.settling = nullptr;
   auto& kept = entries_.emplace_hint(entries_.end(), last_, std::move(e))->second;
   if (ordered(kept)) {
     auto& lane = lanes_[kept.what->key];
@@ -50,6 +50,11 @@ lane_entry* key_lanes::find(delivery_tag tag) {
   return &at->second;
 }
 
+bool key_lanes::in_flight(delivery_tag tag) const {
+  const auto at = entries_.find(tag.number);
+  return at != entries_.end() && at->second.is == state::in_flight && at->second.handed_out == tag.channel;
+}
+
 // Out of the list it is in, and out of its lane: the next of its key takes its place.
 key_lanes::entries::iterator key_lanes::remove(entries::iterator at) {
   const auto& e = at->second;
@@ -78,7 +83,7 @@ key_lanes::entries::iterator key_lanes::remove(entries::iterator at) {
 void key_lanes::hold(lane_entry& e, steady_time due) {
   --in_flight_;
   e.redelivered = true;
-  e.settling = false;
+  e.settling = nullptr;
   e.due = due;
   if (due == steady_time::min()) return make_ready(e);
   e.is = state::waiting;

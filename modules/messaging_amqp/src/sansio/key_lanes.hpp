@@ -8,11 +8,14 @@
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <unordered_map>
 
 namespace weft::messaging {
+
+struct settlement_progress;  // consumer_core.hpp
 
 struct lane_entry {
   enum class state : std::uint8_t { ready, behind, waiting, in_flight };
@@ -28,8 +31,8 @@ struct lane_entry {
 
   std::uint64_t number = 0;  // of the rest, key_lanes takes care
   state is = state::ready;
-  bool settling = false;
-  std::uint64_t handed_out = 0;  // how often; tags of earlier times do not fit
+  std::shared_ptr<settlement_progress> settling;  // while a settlement of it is under way
+  std::uint64_t handed_out = 0;                   // how often; tags of earlier times do not fit
   steady_time due = steady_time::min();
 };
 
@@ -45,6 +48,7 @@ class key_lanes {
   [[nodiscard]] static delivery_tag tag_of(const lane_entry& e) noexcept { return {e.handed_out, e.number}; }
   // In flight under this tag, or null.
   [[nodiscard]] lane_entry* find(delivery_tag tag);
+  [[nodiscard]] bool in_flight(delivery_tag tag) const;
   // Those in flight: done; to be handed out again from `due` on; given back, so that it is the next of its age.
   void finish(lane_entry& e) { remove(entries_.find(e.number)); }
   void hold(lane_entry& e, steady_time due);
