@@ -86,6 +86,34 @@ task<void> retry_over_a_cut(scene& s) {
 }
 TEST_F(RabbitScene, AttemptsAreCountedOverALostConnection) { run(retry_over_a_cut); }
 
+// The messages of one key under nacks: retries, messages given back, and a consumer that goes with some of them.
+task<void> order_under_nacks(scene& s) {
+  for (const auto* queues : {"?queues=quorum", "?queues=classic"}) {
+    const auto bus = co_await s.open(options_for(queues));
+    const subscription what{.group = s.name(std::string_view{queues}.substr(8)), .patterns = {s.name("x")}};
+    auto c = co_await s.subscribe(*bus, what);
+    std::vector<std::string> ids;
+    for (int i = 10; i < 20; ++i) ids.push_back("k" + std::to_string(i));
+    co_await s.publish_ids(*bus, ids);
+    std::vector<std::string> done;
+    for (int turn = 0; done.size() < ids.size(); ++turn) {
+      const auto d = co_await s.receive(*c);
+      EXPECT_EQ(d.what->id, ids[done.size()]);
+      if (turn % 4 == 0) {
+        co_await s.settle(*c, d, settlement::retry(10ms, not_yet()));
+      } else if (turn % 4 == 1) {
+        co_await s.settle(*c, d, settlement::give_back());
+      } else if (turn % 8 == 2) {
+        c = co_await s.subscribe(*bus, what);  // the one before it goes, with what it held
+      } else {
+        co_await s.settle(*c, d, settlement::ack());
+        done.push_back(d.what->id);
+      }
+    }
+  }
+}
+TEST_F(RabbitScene, AKeyKeepsItsOrderUnderNacks) { run(order_under_nacks); }
+
 task<void> unordered_retries(scene& s) {
   const auto bus = co_await s.open();
   const auto c = co_await s.subscribe(
