@@ -37,6 +37,12 @@ class model_under_test final : public testkit::broker_under_test {
     server_.restart();
     co_return;
   }
+  // Short of memory it takes no copies.
+  [[nodiscard]] bool can_fail_settling() const override { return true; }
+  task<void> fail_settling(loop& l, bool on) override {
+    rabbit_.set_alarm(on);
+    static_cast<void>(co_await sleep(l, {}, 20ms));
+  }
   [[nodiscard]] std::size_t many() const override { return 5'000; }
 
  private:
