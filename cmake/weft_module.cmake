@@ -43,16 +43,26 @@ function(weft_module name)
 endfunction()
 
 # weft_test(<target> SOURCES <file>... [DEPENDS <module or target>...] [TIMEOUT <seconds>] [ENVIRONMENT <K=V>...]
-#           [OPTIMISED])
+#           [DEADLINE <seconds>] [OPTIMISED])
 # A GoogleTest program, run as one ctest entry; its cases are counted from the XML report it leaves in test-reports/.
+# A test that takes longer than DEADLINE, half of TIMEOUT or 60 s without either, is named and aborted (tests/harness/watchdog.cpp).
 # OPTIMISED is for those that run for longer than they compile.
 function(weft_test target)
-  cmake_parse_arguments(arg "OPTIMISED" "TIMEOUT" "SOURCES;DEPENDS;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(arg "OPTIMISED" "TIMEOUT;DEADLINE" "SOURCES;DEPENDS;ENVIRONMENT" ${ARGN})
+  if(arg_TIMEOUT AND NOT arg_DEADLINE)
+    math(EXPR arg_DEADLINE "${arg_TIMEOUT} / 2")  # of one test, in a program that is known to take long
+  endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
+  if(arg_DEADLINE)
+    list(APPEND arg_ENVIRONMENT WEFT_TEST_DEADLINE=${arg_DEADLINE})
+  endif()
+  weft_test_watchdog()
   add_executable(${target} ${arg_SOURCES})
+  target_compile_definitions(${target} PRIVATE WEFT_AWAITED_RESULTS_MAY_BE_IGNORED)
   target_compile_options(${target} PRIVATE ${WEFT_WARNINGS})
+  target_link_libraries(${target} PRIVATE $<TARGET_OBJECTS:weft_test_watchdog>)
   target_link_libraries(${target} PRIVATE GTest::gtest GTest::gmock GTest::gtest_main)
   foreach(dependency IN LISTS arg_DEPENDS)
     if(dependency IN_LIST WEFT_MODULES)  # perhaps one that is added later
@@ -70,6 +80,16 @@ function(weft_test target)
                              WEFT_TEST_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
   add_test(NAME ${target} COMMAND ${target} --gtest_output=xml:${PROJECT_BINARY_DIR}/test-reports/${target}.xml)
   set_tests_properties(${target} PROPERTIES TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${arg_ENVIRONMENT}")
+endfunction()
+
+# An object rather than a library: nothing refers to it, so that a linker would leave it out.
+function(weft_test_watchdog)
+  if(NOT TARGET weft_test_watchdog)
+    add_library(weft_test_watchdog OBJECT ${PROJECT_SOURCE_DIR}/tests/harness/watchdog.cpp)
+    target_compile_features(weft_test_watchdog PRIVATE cxx_std_23)
+    target_compile_options(weft_test_watchdog PRIVATE ${WEFT_WARNINGS})
+    target_link_libraries(weft_test_watchdog PRIVATE GTest::gtest)
+  endif()
 endfunction()
 
 # The files of tests, examples and the like are compiled without optimisation in a build for debugging: that halves what
