@@ -9,6 +9,7 @@
 // awaitable of weft takes itself out of the loop when destroyed. To start one without awaiting it, give it to a
 // task_group. Parameters are best taken by value: a reference must outlive the task, not just the call.
 #include <weft/base/assert.hpp>
+#include <weft/base/error.hpp>
 #include <weft/runtime/frame_pool.hpp>
 
 #include <coroutine>
@@ -17,12 +18,25 @@
 #include <type_traits>
 #include <utility>
 
+// A result that was awaited and that nobody looks at may be a lost error: the compiler warns. Tests of weft's own,
+// which see by other means, are compiled without.
+#ifdef WEFT_AWAITED_RESULTS_MAY_BE_IGNORED
+#define WEFT_NODISCARD_RESULT
+#else
+#define WEFT_NODISCARD_RESULT [[nodiscard]]
+#endif
+
 namespace weft {
 
 template <class T = void>
 class task;
 
 namespace detail {
+
+template <class T>
+inline constexpr bool must_be_looked_at = false;
+template <class T>
+inline constexpr bool must_be_looked_at<result<T>> = true;
 
 class task_promise_base {
   struct hand_over {
@@ -112,7 +126,16 @@ class [[nodiscard]] task {
         frame.promise().continue_with(caller);
         return frame;
       }
-      T await_resume() const { return frame.promise().take(); }
+      T await_resume() const
+        requires(!detail::must_be_looked_at<T>)
+      {
+        return frame.promise().take();
+      }
+      WEFT_NODISCARD_RESULT T await_resume() const
+        requires detail::must_be_looked_at<T>
+      {
+        return frame.promise().take();
+      }
     };
     WEFT_ASSERT(frame_, "an empty task was awaited");
     return awaiter{frame_};
