@@ -1,3 +1,4 @@
+#include <weft/base/saturating.hpp>
 #include <weft/runtime/context.hpp>
 #include <weft/runtime/frame_pool.hpp>
 #include <weft/runtime/loop.hpp>
@@ -23,8 +24,7 @@ context context::with_deadline(steady_time at) const {
   return context{std::move(r)};
 }
 context context::with_timeout(const loop& clock, duration after) const {
-  const auto now = clock.now();
-  return with_deadline(after >= no_deadline - now ? no_deadline : now + after);
+  return with_deadline(later(clock.now(), after));
 }
 context context::with_cancellation(cancel_token token) const {
   auto r = copy();
@@ -55,9 +55,7 @@ context context::detached() const {
 
 steady_time context::deadline() const noexcept { return rep_ ? rep_->deadline : no_deadline; }
 duration context::remaining(steady_time now) const noexcept {
-  const auto until = deadline();
-  if (until == no_deadline) return duration::max();
-  return std::max(until - now, duration::zero());
+  return std::max(time_between(now, deadline()), duration::zero());
 }
 const cancel_token& context::cancellation() const noexcept {
   static const cancel_token never;

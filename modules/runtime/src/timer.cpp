@@ -43,6 +43,7 @@ void timer_queue::sift_down(std::size_t position, entry e) noexcept {
 void timer_queue::arm(timer_node& node, steady_time due) {
   if (node.queue_ != nullptr) node.queue_->disarm(node);
   node.due_ = due;
+  if (due == steady_time::max()) return;
   node.sequence_ = sequence_++;
   const entry e{due, node.sequence_, &node};
   heap_.push_back(e);

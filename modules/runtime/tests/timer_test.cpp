@@ -18,6 +18,21 @@ struct noted final : timer_node {
 };
 constexpr steady_time at(int n) { return steady_time{std::chrono::nanoseconds{n}}; }
 
+// A11: what is due never is not kept.
+TEST(TimerQueue, NeverIsNoTime) {
+  timer_queue queue;
+  noted node;
+  queue.arm(node, steady_time::max());
+  EXPECT_FALSE(node.armed());
+  EXPECT_TRUE(queue.empty());
+  queue.arm(node, at(5));
+  EXPECT_EQ(queue.next(), at(5));
+  queue.arm(node, steady_time::max());
+  EXPECT_FALSE(node.armed());
+  EXPECT_EQ(queue.next(), std::nullopt);
+  EXPECT_EQ(queue.pop_due(at(10)), nullptr);
+}
+
 // Any mix of arming, moving, disarming, destroying and expiring agrees with a sorted map: earlier first, and at one
 // time in the order of arming.
 RC_GTEST_PROP(TimerQueue, AgreesWithAModel, ()) {

@@ -1,17 +1,18 @@
 #pragma once
 // Waiting for time to pass, and cutting other waits short when a context ends.
+#include <weft/base/saturating.hpp>
 #include <weft/runtime/loop.hpp>
 
 #include <algorithm>
 
 namespace weft {
 
-// `co_await weft::sleep(loop, ctx, 250ms)` (qualified, since <unistd.h> has a ::sleep): ok after that time; errc::cancelled or errc::deadline_exceeded as soon as the
-// context ends. A wait that reaches beyond the context's deadline fails when the deadline passes.
+// `co_await weft::sleep(loop, ctx, 250ms)` (qualified, since <unistd.h> has a ::sleep): ok after that time;
+// errc::cancelled or errc::deadline_exceeded as soon as the context ends. A wait that reaches beyond the context's
+// deadline fails when the deadline passes.
 class [[nodiscard]] sleep final : timer_node, cancel_callback {
  public:
-  sleep(loop& l, const context& ctx, duration time)
-      : sleep{l, ctx, time >= context::no_deadline - l.now() ? context::no_deadline : l.now() + time} {}
+  sleep(loop& l, const context& ctx, duration time) : sleep{l, ctx, later(l.now(), time)} {}
   sleep(loop& l, const context& ctx, steady_time until) : loop_{l}, context_{ctx}, until_{until} {}
 
   bool await_ready() {
@@ -20,11 +21,10 @@ class [[nodiscard]] sleep final : timer_node, cancel_callback {
   }
   void await_suspend(std::coroutine_handle<> frame) {
     resume_.set(frame);
-    const auto wake = std::min(until_, context_.deadline());
-    if (wake != context::no_deadline) loop_.arm(*this, wake);
+    loop_.arm(*this, std::min(until_, context_.deadline()));
     watch(context_.cancellation());
   }
-  result<> await_resume() { return std::move(outcome_); }
+  WEFT_NODISCARD_RESULT result<> await_resume() { return std::move(outcome_); }
 
  private:
   void expire() override {
@@ -68,14 +68,14 @@ class [[nodiscard]] yield final {
 class interrupt_on_end final : timer_node, cancel_callback {
  public:
   interrupt_on_end(loop& l, const context& ctx, stream& s) : loop_{l}, stream_{s} {
-    if (ctx.has_deadline()) l.arm(*this, ctx.deadline());
+    l.arm(*this, ctx.deadline());
     watch(ctx.cancellation());
   }
 
  private:
   static constexpr auto again = std::chrono::milliseconds{5};
   void expire() override {
-    loop_.arm(*this, loop_.now() + again);
+    loop_.arm(*this, later(loop_.now(), again));
     stream_.cancel(reason_);
   }
   void cancelled(errc reason) override {

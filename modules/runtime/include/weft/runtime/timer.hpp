@@ -44,7 +44,8 @@ class timer_queue {
   timer_queue& operator=(const timer_queue&) = delete;
   ~timer_queue();
 
-  void arm(timer_node& node, steady_time due);  // moves one that is armed already
+  // Moves one that is armed already. One that is due at steady_time::max() never is: it is not kept, nor armed.
+  void arm(timer_node& node, steady_time due);
   void disarm(timer_node& node) noexcept;
   [[nodiscard]] bool empty() const noexcept { return heap_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
