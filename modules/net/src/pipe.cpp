@@ -60,6 +60,12 @@ class pipe_end final : public stream {
     return {way.ended ? io_status::end : io_status::blocked};
   }
 
+  [[nodiscard]] io_status peek() override {
+    if (failed_ || shared_->reset) return io_status::failed;
+    if (in().size() > 0) return io_status::ok;
+    return in().ended ? io_status::end : io_status::blocked;
+  }
+
   io_result try_write(std::span<const const_buffer> buffers) override {
     auto& way = out();
     if (failed_ || shared_->reset || way.broken || way.ended) return failed();

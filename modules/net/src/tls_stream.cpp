@@ -230,6 +230,26 @@ io_result tls_stream::try_read(std::span<char> into) {
   }
 }
 
+// Records that hold no data, such as the sessions that a server gives after the handshake, are taken on the way.
+io_status tls_stream::peek() {
+  if (failure_) return io_status::failed;
+  static_cast<void>(under_->peek());  // a failure below shows when it is read
+  ERR_clear_error();
+  char byte = 0;
+  std::size_t count = 0;
+  const int done = SSL_peek_ex(ssl_.get(), &byte, 1, &count);
+  if (done == 1) return io_status::ok;
+  switch (SSL_get_error(ssl_.get(), done)) {
+    case SSL_ERROR_WANT_READ:
+      readable_ = false;
+      return io_status::blocked;
+    case SSL_ERROR_ZERO_RETURN:
+      return io_status::end;
+    default:
+      return explain_failure().status;
+  }
+}
+
 io_result tls_stream::try_write(std::span<const const_buffer> buffers) {
   if (failure_) return {io_status::failed};
   if (!flush()) return {failure_ ? io_status::failed : io_status::blocked, 0, !failure_};
@@ -381,7 +401,8 @@ error tls_stream::explain() const {
                                                               : "the peer refused our certificate: ";
       return error{errc::unauthenticated, what + said};
     }
-    return error{errc::failed_precondition, "the peer ended TLS with an alert: " + said};
+    return error{established_ ? errc::unavailable : errc::failed_precondition,
+                 "the peer ended TLS with an alert: " + said};
   }
   if (ERR_GET_LIB(code) == ERR_LIB_SSL) {
     switch (reason) {
@@ -407,7 +428,8 @@ error tls_stream::explain() const {
   }
   if (code == 0 && under_ended_) return error{errc::unavailable, "the peer ended the connection"};
   const auto* text = ERR_reason_error_string(code);
-  return error{established_ ? errc::unavailable : errc::failed_precondition,
+  // Once established, what fails are bytes that are not what the peer encrypted.
+  return error{established_ ? errc::data_loss : errc::failed_precondition,
                std::string{"TLS failed: "} + (text != nullptr ? text : "no reason is known")};
 }
 

@@ -20,6 +20,7 @@ class tls_stream final : public stream {
   [[nodiscard]] bool met_plain_http() const noexcept { return plain_http_; }
 
   io_result try_read(std::span<char> into) override;
+  [[nodiscard]] io_status peek() override;
   io_result try_write(std::span<const const_buffer> buffers) override;
   void wait(io_direction direction, io_waiter& waiter) override;
   using stream::cancel;

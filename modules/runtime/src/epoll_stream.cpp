@@ -2,6 +2,7 @@
 #include "epoll_impl.hpp"
 #include "shared_ports.hpp"
 
+#include <weft/base/saturating.hpp>
 #include <weft/runtime/sleep.hpp>
 
 #include <netinet/in.h>
@@ -12,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -166,6 +168,20 @@ class socket_stream final : public stream {
       return {io_status::blocked};
     }
     return failed(errno);
+  }
+
+  io_status peek() override {
+    if (failed_ != 0 && !write_failed_) return io_status::failed;
+    char byte = 0;
+    for (;;) {
+      const auto count = ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0 && errno == EAGAIN) return io_status::blocked;
+      registration_.readable = true;  // whatever the last turn's events said
+      if (count > 0) return io_status::ok;
+      if (count == 0) return write_failed_ ? io_status::failed : io_status::end;
+      return failed(errno).status;
+    }
   }
 
   io_result try_write(std::span<const const_buffer> buffers) override {
@@ -409,8 +425,9 @@ task<result<std::unique_ptr<stream>>> epoll_loop::connect(context ctx, address t
     if (options.no_delay) send_at_once(socket.get());
     if (options.keep_alive > duration::zero()) {
       const int on = 1;
+      constexpr std::int64_t longest = 32767;  // that Linux takes
       const auto idle = static_cast<int>(
-          std::max<std::int64_t>(1, std::chrono::duration_cast<std::chrono::seconds>(options.keep_alive).count()));
+          std::clamp<std::int64_t>(saturating_cast<std::chrono::seconds>(options.keep_alive).count(), 1, longest));
       ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
       ::setsockopt(socket.get(), IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
     }
@@ -430,7 +447,7 @@ task<result<std::unique_ptr<stream>>> epoll_loop::connect(context ctx, address t
     registration.writable = false;
     WEFT_CO_TRY_VOID(registration.add());
     connecting guard{registration};
-    if (ctx.has_deadline()) arm(guard, ctx.deadline());
+    arm(guard, ctx.deadline());
     guard.watch(ctx.cancellation());
     auto waited = co_await socket_readiness(registration, io_direction::write);
     if (!waited) co_return fail(waited.error().with_operation("connecting").with_peer(to.to_string()));

@@ -154,6 +154,14 @@ bool network::writable(const connection& c, int end) const noexcept {
   return broken(e.state) || p.finished || p.written - p.acknowledged < options_.transport.window_bytes;
 }
 
+io_status network::peek(const connection& c, int end) const noexcept {
+  const auto& p = c.pipes[1 - end];
+  const auto state = c.ends[end].state;
+  if (p.delivered > p.read && state != end_state::closed) return io_status::ok;
+  if (broken(state)) return io_status::failed;
+  return p.end_seen ? io_status::end : io_status::blocked;
+}
+
 io_result network::read(connection& c, int end, std::span<char> into) {
   auto& p = c.pipes[1 - end];
   const auto& e = c.ends[end];

@@ -31,6 +31,7 @@ class network {
   connection& open(machine& from, machine& to, address local, const address& target);
 
   // What streams do. `end` is the caller's.
+  [[nodiscard]] io_status peek(const connection& c, int end) const noexcept;
   io_result read(connection& c, int end, std::span<char> into);
   io_result write(connection& c, int end, std::span<const const_buffer> buffers);
   void finish(connection& c, int end);

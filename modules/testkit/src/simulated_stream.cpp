@@ -20,6 +20,7 @@ simulated_stream::~simulated_stream() {
 }
 
 io_result simulated_stream::try_read(std::span<char> into) { return net_.read(connection_, end_, into); }
+io_status simulated_stream::peek() { return net_.peek(connection_, end_); }
 io_result simulated_stream::try_write(std::span<const const_buffer> buffers) {
   return net_.write(connection_, end_, buffers);
 }

@@ -17,6 +17,7 @@ class simulated_stream final : public stream {
   ~simulated_stream() override;
 
   io_result try_read(std::span<char> into) override;
+  [[nodiscard]] io_status peek() override;
   io_result try_write(std::span<const const_buffer> buffers) override;
   void wait(io_direction direction, io_waiter& waiter) override;
   void cancel(io_direction direction, errc reason) override;

@@ -98,6 +98,10 @@ class stream {
   stream& operator=(const stream&) = delete;
 
   virtual io_result try_read(std::span<char> into) = 0;
+  // What a read would meet now; takes nothing. try_read() may say blocked on the word of the loop's last turn, so what
+  // arrived since is not seen; this asks the kernel. Before a connection is used for a new question it must be blocked:
+  // what is there already answers nothing that is asked now.
+  [[nodiscard]] virtual io_status peek() = 0;
   // Writes from the front of `buffers`; how much is in the result, which may end inside a buffer.
   virtual io_result try_write(std::span<const const_buffer> buffers) = 0;
   // Schedules the waiter when the direction may have become ready (or has failed), once.
@@ -139,7 +143,7 @@ class stream::read_operation final : public io_waiter {
     frame_ = frame;
     stream_.wait(io_direction::read, *this);
   }
-  result<std::size_t> await_resume() {
+  WEFT_NODISCARD_RESULT result<std::size_t> await_resume() {
     switch (outcome_.status) {
       case io_status::ok:
         return outcome_.bytes;
@@ -182,7 +186,7 @@ class stream::write_operation final : public io_waiter {
     frame_ = frame;
     stream_.wait(io_direction::write, *this);
   }
-  result<> await_resume() {
+  WEFT_NODISCARD_RESULT result<> await_resume() {
     if (outcome_.status == io_status::ok) return {};
     if (outcome_.status == io_status::blocked) return fail(reason(), "the write was interrupted");
     return fail(stream_.failure());
