@@ -2,6 +2,7 @@
 
 #include <weft/base/saturating.hpp>
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
@@ -53,6 +54,7 @@ result<> epoll_registration::add() {
 }
 
 void epoll_registration::rearm() noexcept {
+  if (!added_) return;  // the descriptor may be closed by now, and its number somebody else's
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   event.data.ptr = this;
@@ -164,7 +166,7 @@ void epoll_loop::wait_for_events(waiting w) {
   bool forever = false;
   if (w == waiting::yes && ready_.empty() && !impl_->woken.load()) {
     if (next)
-      timeout = std::max(*next - now_, duration::zero());
+      timeout = std::max(time_between(now_, *next), duration::zero());
     else
       forever = true;
   }
@@ -231,7 +233,8 @@ void epoll_loop::offload(callback work, callback done) {
 namespace {
 class watched_registration final : public watched_descriptor {
  public:
-  watched_registration(epoll_loop& l, int descriptor) : registration_{l, descriptor} {}
+  watched_registration(epoll_loop& l, unique_descriptor descriptor)
+      : descriptor_{std::move(descriptor)}, registration_{l, descriptor_.get()} {}
   result<> add() { return registration_.add(); }
   void wait(io_direction direction, io_waiter& waiter) override {
     // What uses the descriptor is not ours, so nobody told us how far it got: ask the kernel again.
@@ -242,12 +245,17 @@ class watched_registration final : public watched_descriptor {
   void cancel(io_direction direction, errc reason) override { registration_.cancel(direction, reason); }
 
  private:
+  // A duplicate of its owner's: epoll knows descriptors by their number, and the owner may close its own at any time,
+  // after which the number belongs to another stream.
+  unique_descriptor descriptor_;
   epoll_registration registration_;
 };
 }  // namespace
 
 result<std::unique_ptr<watched_descriptor>> epoll_loop::watch(int descriptor) {
-  auto watched = std::make_unique<watched_registration>(*this, descriptor);
+  unique_descriptor own{::fcntl(descriptor, F_DUPFD_CLOEXEC, 0)};
+  if (own.get() < 0) return system_failure(errno, "watching a descriptor");
+  auto watched = std::make_unique<watched_registration>(*this, std::move(own));
   WEFT_TRY_VOID(watched->add());
   return watched;
 }

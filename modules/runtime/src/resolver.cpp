@@ -1,5 +1,6 @@
 #include "epoll_impl.hpp"
 
+#include <weft/base/saturating.hpp>
 #include <weft/runtime/from_callback.hpp>
 #include <weft/runtime/sleep.hpp>
 
@@ -18,10 +19,14 @@ static void initialise_library() {
   if (status != ARES_SUCCESS) throw std::runtime_error{std::string{"c-ares: "} + ares_strerror(status)};
 }
 
+// c-ares doubles the time of each try, in an int of milliseconds.
+constexpr std::chrono::milliseconds longest_try = std::chrono::hours{24};
+
 struct resolver::socket_watch final {
   struct side final : io_waiter {
     side(socket_watch& w, io_direction d) : socket_{w}, direction{d} {}
     void run() override {
+      if (socket_.closed) return;
       auto& owned_by = socket_.owner;
       const int socket = socket_.registration.descriptor();
       const bool reading = direction == io_direction::read;
@@ -53,9 +58,20 @@ struct resolver::socket_watch final {
     registration.rearm();
   }
 
+  // c-ares is about to close the descriptor.
+  void close() noexcept {
+    closed = true;
+    registration.remove();
+    for (auto* s : {&reader, &writer}) {
+      s->detach();
+      s->unschedule();
+    }
+  }
+
   resolver& owner;
   epoll_registration registration;
   bool wants_read = false, wants_write = false;
+  bool closed = false;  // c-ares has closed it: nothing may be done with its number any more
   side reader{*this, io_direction::read}, writer{*this, io_direction::write};
 };
 
@@ -69,7 +85,8 @@ resolver::resolver(epoll_loop& l, const epoll_loop_options& options)
     : loop_{l}, clock_{std::make_unique<clock>(*this)} {
   initialise_library();
   ares_options o{};
-  o.timeout = static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(options.dns_timeout).count());
+  o.timeout = static_cast<int>(std::clamp<std::int64_t>(
+      saturating_cast<std::chrono::milliseconds>(options.dns_timeout).count(), 1, longest_try.count()));
   o.tries = options.dns_tries;
   o.sock_state_cb_data = this;
   o.sock_state_cb = [](void* self, ares_socket_t descriptor, int readable, int writable) {
@@ -96,7 +113,7 @@ resolver::~resolver() {
 void resolver::socket_changed(int descriptor, bool readable, bool writable) {
   if (!readable && !writable) {
     if (const auto found = sockets_.find(descriptor); found != sockets_.end()) {
-      found->second->registration.remove();
+      found->second->close();
       closed_.push_back(std::move(found->second));
       sockets_.erase(found);
     }
@@ -112,14 +129,16 @@ void resolver::socket_changed(int descriptor, bool readable, bool writable) {
 
 void resolver::process(int readable, int writable) {
   ares_process_fd(channel_, readable, writable);
-  closed_.clear();
   rearm();
 }
 
+// After every call into c-ares: it may have closed sockets, and its next time-out may be another.
 void resolver::rearm() {
+  closed_.clear();
   timeval room{};
   if (const auto* next = ares_timeout(channel_, nullptr, &room); next != nullptr)
-    loop_.arm(*clock_, loop_.now() + std::chrono::seconds{next->tv_sec} + std::chrono::microseconds{next->tv_usec});
+    loop_.arm(*clock_,
+              later(later(loop_.now(), std::chrono::seconds{next->tv_sec}), std::chrono::microseconds{next->tv_usec}));
   else
     clock_->disarm();
 }
@@ -134,6 +153,8 @@ std::unexpected<error> failure_of(int status, std::string_view name) {
         return errc::not_found;
       case ARES_EBADNAME:
         return errc::invalid_argument;
+      case ARES_EBADRESP:
+        return errc::data_loss;
       case ARES_ECANCELLED:
       case ARES_EDESTRUCTION:
         return errc::cancelled;
@@ -172,7 +193,7 @@ class question final : public timer_node, public cancel_callback {
   void await_suspend(std::coroutine_handle<> frame) {
     resume_.set(frame);
     suspended_ = true;
-    if (context_.has_deadline()) loop_.arm(*this, context_.deadline());
+    loop_.arm(*this, context_.deadline());
     watch(context_.cancellation());
   }
   result<> await_resume() { return std::move(ended_); }
@@ -356,7 +377,8 @@ task<result<std::vector<dns_record>>> resolver::query(context ctx, std::string n
   rearm();
   WEFT_CO_TRY_VOID(co_await q);
   if (q.status != ARES_SUCCESS) co_return failure_of(q.status, name);
-  if (q.value && q.value->empty()) co_return failure_of(ARES_ENODATA, name);
+  if (!q.value) co_return fail(q.value.error().with_operation("resolving " + name));
+  if (q.value->empty()) co_return failure_of(ARES_ENODATA, name);
   co_return std::move(q.value);
 }
 

@@ -54,6 +54,38 @@ TEST(Loop, ASleepEndsWithItsContext) {
   EXPECT_EQ(loop.run(sleeping_under(loop, context{}.with_cancellation(source.token()))), errc::cancelled);
 }
 
+// A11: without limit, in every way to say so.
+task<void> never(loop& l, context ctx, std::vector<errc>& ended) {
+  const auto slept = co_await sleep(l, ctx, duration::max());
+  ended.push_back(slept.error().code());
+}
+task<void> sleeps_for_ever(loop& l) {
+  cancel_source source;
+  const auto endless = context{}.with_timeout(l, duration::max());
+  EXPECT_FALSE(endless.has_deadline());
+  EXPECT_EQ(endless.remaining(l.now()), duration::max());
+  EXPECT_TRUE(context{}.with_deadline(l.now()).with_timeout(l, duration::max()).has_deadline());
+  EXPECT_EQ(context{}.with_timeout(l, duration::min()).remaining(l.now()), duration::zero());
+  std::vector<errc> ended;
+  task_group group{l};
+  group.spawn(never(l, endless.with_cancellation(source.token()), ended));
+  group.spawn(never(l, context{}.with_timeout(l, 2ms), ended));
+  static_cast<void>(co_await sleep(l, {}, 5ms));
+  EXPECT_EQ(ended, std::vector{errc::deadline_exceeded});
+  source.cancel();
+  co_await group.join();
+  EXPECT_EQ(ended.back(), errc::cancelled);
+}
+TEST(Loop, ASleepMayHaveNoEnd) {
+  epoll_loop loop;
+  loop.run(sleeps_for_ever(loop));
+}
+task<result<std::vector<address>>> local(loop& l) { co_return co_await l.resolve({}, "localhost", 80); }
+TEST(Loop, NamesMayBeResolvedWithoutLimit) {
+  epoll_loop loop{{.dns_timeout = duration::max()}};
+  EXPECT_TRUE(loop.run(local(loop)).has_value());
+}
+
 task<std::thread::id> on_pool(loop& l) {
   co_return co_await blocking(l, [] { return std::this_thread::get_id(); });
 }
@@ -122,6 +154,30 @@ TEST(TaskGroup, DestroysSuspendedFramesWithItself) {
   }
   EXPECT_EQ(alive, 0);
   loop.poll();
+}
+
+struct noted_end {
+  noted_end(std::vector<int>& into, int who) : order{into}, me{who} {}
+  noted_end(const noted_end&) = delete;
+  noted_end& operator=(const noted_end&) = delete;
+  ~noted_end() { order.push_back(me); }
+  std::vector<int>& order;
+  int me;
+};
+task<void> waits_with(loop& l, std::vector<int>& order, int me) {
+  const noted_end local{order, me};
+  static_cast<void>(co_await sleep(l, {}, 24h));
+}
+TEST(TaskGroup, EndsTheLocalsOfItsMembersNewestFirst) {
+  epoll_loop loop;
+  std::vector<int> order;
+  {
+    task_group group{loop};
+    for (int i = 1; i <= 3; ++i) group.spawn(waits_with(loop, order, i));
+    loop.poll();
+    EXPECT_EQ(group.size(), 3u);
+  }
+  EXPECT_EQ(order, (std::vector<int>{3, 2, 1}));
 }
 
 task<void> producer(channel<int>& c) {

@@ -389,5 +389,46 @@ TEST(WatchedDescriptor, ReportsWhatIsReadyHoweverMuchWasTaken) {
   ::close(ends[1]);
 }
 
+// A21: a watched descriptor that its owner has closed, and whose number a stream has got since.
+task<void> reads_while_watched(loop& l) {
+  int ends[2];
+  EXPECT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+  auto watched = l.watch(ends[0]).value();
+  ::close(ends[0]);
+  auto listening = l.listen(address::loopback(0)).value();
+  auto client = (co_await l.connect({}, listening->local())).value();
+  auto server = (co_await listening->accept()).value();
+  const interrupt_on_end guard{l, context{}.with_timeout(l, 20s), *client};
+  {
+    task_group waiting{l};
+    const auto wait = [](watched_descriptor& w) -> task<void> {
+      static_cast<void>(co_await w.ready(io_direction::read));
+    };
+    waiting.spawn(wait(*watched));
+    char room[8];
+    const auto answer = [](stream& s) -> task<void> {
+      const_buffer hello[] = {std::string_view{"hello"}};
+      EXPECT_TRUE((co_await s.write(hello)).has_value());
+    };
+    for (int i = 0; i < 3; ++i) {
+      task_group speaking{l};
+      EXPECT_EQ(client->try_read(room).status, io_status::blocked);
+      speaking.spawn(answer(*server));
+      const auto got = co_await client->read(room);
+      EXPECT_EQ(got.value_or(0), 5u);
+      co_await speaking.join();
+      if (i == 1) watched.reset();
+      if (i == 0) co_await yield(l);
+      if (i == 0) watched->cancel(io_direction::read, errc::cancelled);
+    }
+    co_await waiting.join();
+  }
+  ::close(ends[1]);
+}
+TEST(Watch, ItsOwnerMayCloseTheDescriptorFirst) {
+  epoll_loop loop;
+  loop.run(reads_while_watched(loop));
+}
+
 }  // namespace
 }  // namespace weft

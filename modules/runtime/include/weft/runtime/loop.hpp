@@ -105,6 +105,7 @@ class loop {
 
   // Runs the node later in this turn, after what is ready already.
   virtual void schedule(ready_node& node) noexcept = 0;
+  // A time that is "never", steady_time::max(), disarms the node.
   virtual void arm(timer_node& node, steady_time due) = 0;
   // From any thread: runs `work` on the loop's thread, in order. Work that is left when the loop ends is dropped.
   virtual void post(callback work) = 0;
@@ -118,7 +119,8 @@ class loop {
   virtual task<result<std::vector<address>>> resolve(context ctx, std::string host, std::uint16_t port) = 0;
   // One DNS question, with TTLs. No records: errc::not_found.
   virtual task<result<std::vector<dns_record>>> query_dns(context ctx, std::string name, dns_type type) = 0;
-  // errc::unimplemented in the simulator, which has no descriptors. The caller keeps owning `descriptor`.
+  // errc::unimplemented in the simulator, which has no descriptors. The caller keeps owning `descriptor`, and may close
+  // it before what is given here is destroyed: it watches a duplicate.
   virtual result<std::unique_ptr<watched_descriptor>> watch(int descriptor) = 0;
 
  protected:
@@ -141,7 +143,7 @@ class watched_descriptor::readiness final : public io_waiter {
     frame_ = frame;
     descriptor_.wait(direction_, *this);
   }
-  result<> await_resume() const {
+  WEFT_NODISCARD_RESULT result<> await_resume() const {
     if (interrupted()) return fail(reason(), "the wait was interrupted");
     return {};
   }
