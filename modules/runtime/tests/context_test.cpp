@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <set>
 #include <thread>
 
 namespace weft {
@@ -99,6 +100,34 @@ TEST(Cancellation, ReachesChildrenAndNotParents) {
   cancel_source late{parent.token()};
   EXPECT_TRUE(late.cancelled());
 }
+// The last owner of the state goes while its callbacks are being called: what is behind is called, or has left.
+struct drops_source final : cancel_callback {
+  void cancelled(errc) override {
+    for (auto* each : leaving) each->unwatch();
+    source.reset();
+    ++calls;
+  }
+  std::optional<cancel_source>& source;
+  std::vector<cancel_callback*> leaving;
+  int calls = 0;
+  drops_source(std::optional<cancel_source>& s, std::vector<cancel_callback*> others)
+      : source{s}, leaving{std::move(others)} {}
+};
+TEST(Cancellation, ACallbackMayDropTheLastOwnerOfTheSource) {
+  for (const int staying : {0, 1, 2}) {
+    std::optional<cancel_source> source{std::in_place};
+    counting behind[2];
+    std::vector<cancel_callback*> leaving;
+    for (int i = staying; i < 2; ++i) leaving.push_back(&behind[i]);
+    drops_source first{source, leaving};
+    first.watch(source->token());
+    for (auto& each : behind) each.watch(source->token());
+    source->cancel(errc::aborted);
+    EXPECT_EQ(first.calls, 1);
+    EXPECT_FALSE(source.has_value());
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(behind[i].calls, i < staying ? 1 : 0) << staying;
+  }
+}
 TEST(Cancellation, OutlivesItsSource) {
   std::optional<cancel_source> parent{std::in_place};
   cancel_source child{parent->token()};
@@ -154,10 +183,20 @@ TEST(FramePool, GivesAlignedMemoryThatHoldsWhatWasAskedFor) {
 TEST(FramePool, AFrameMayBeReleasedByAnotherThread) {
   std::vector<void*> frames;
   for (int i = 0; i < 100; ++i) frames.push_back(frame_pool::allocate(200));
+  std::set<void*> again;
   std::thread other{[&] {
     for (auto* frame : frames) frame_pool::release(frame, 200);
+    // The other thread has them now, each once, and they are whole.
+    for (int i = 0; i < 200; ++i) again.insert(std::memset(frame_pool::allocate(200), i, 200));
+    EXPECT_EQ(again.size(), 200u);
+    for (auto* frame : again) frame_pool::release(frame, 200);
   }};
+  // Here they are gone: what is allocated meanwhile is none of them that is in use there.
   other.join();
+  std::set<void*> here;
+  for (int i = 0; i < 100; ++i) here.insert(std::memset(frame_pool::allocate(200), i, 200));
+  EXPECT_EQ(here.size(), 100u);
+  for (auto* frame : here) frame_pool::release(frame, 200);
 }
 
 }  // namespace

@@ -75,11 +75,30 @@ TEST(Cores, AFailureOfOneStopsTheOthersAndIsThrown) {
   }
 }
 
-task<void> forever(loop& l) { static_cast<void>(co_await sleep(l, {}, 24h)); }
+struct fate {
+  std::atomic<int> begun = 0, ended = 0, destroyed = 0;
+};
+struct destroyed_with {
+  explicit destroyed_with(fate& f) : of{f} { ++of.begun; }
+  destroyed_with(const destroyed_with&) = delete;
+  destroyed_with& operator=(const destroyed_with&) = delete;
+  ~destroyed_with() { ++of.destroyed; }
+  fate& of;
+};
+// Heeds no context: only the end of its loop ends it.
+task<void> forever(loop& l, fate& f, cores& all) {
+  const destroyed_with mark{f};
+  if (f.begun == 2) all.stop_now();
+  static_cast<void>(co_await sleep(l, {}, 24h));
+  ++f.ended;
+}
 TEST(Cores, StopNowLeavesAtOnce) {
   cores all{{.count = 2}};
-  all.at(1).post([&] { all.stop_now(); });
-  all.run([&](loop& l, unsigned) { return forever(l); });
+  fate f;
+  all.run([&](loop& l, unsigned) { return forever(l, f, all); });
+  EXPECT_EQ(f.begun, 2);
+  EXPECT_EQ(f.ended, 0);
+  EXPECT_EQ(f.destroyed, 2);
 }
 
 task<void> where(std::atomic<int>& processors) {
