@@ -1,6 +1,7 @@
 #include "tls_state.hpp"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
@@ -269,11 +270,41 @@ openssl_ptr<SSL_SESSION> session_store::take(const std::string& server) {
   return session;
 }
 
+result<std::string> fingerprint_of(const tls_options& options) {
+  struct digest_free {
+    void operator()(EVP_MD_CTX* p) const noexcept { EVP_MD_CTX_free(p); }
+  };
+  const std::unique_ptr<EVP_MD_CTX, digest_free> digest{EVP_MD_CTX_new()};
+  if (!digest || EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) != 1)
+    return fail(errc::internal, "tls: " + openssl_reason());
+  const auto add = [&digest](const pem& source) -> result<> {
+    if (source.empty()) return {};
+    WEFT_TRY(auto text, source.load());
+    const auto size = text.size();
+    EVP_DigestUpdate(digest.get(), &size, sizeof size);
+    EVP_DigestUpdate(digest.get(), text.data(), text.size());
+    OPENSSL_cleanse(text.data(), text.size());
+    return {};
+  };
+  for (const auto& own : options.identities) {
+    WEFT_TRY_VOID(add(own.chain));
+    WEFT_TRY_VOID(add(own.key));
+  }
+  WEFT_TRY_VOID(add(options.authorities));
+  std::string sum(EVP_MAX_MD_SIZE, '\0');
+  unsigned size = 0;
+  EVP_DigestFinal_ex(digest.get(), reinterpret_cast<unsigned char*>(sum.data()), &size);
+  sum.resize(size);
+  return sum;
+}
+
 result<std::shared_ptr<const tls_state>> tls_state::make(tls_role role, tls_options options) {
   WEFT_TRY_VOID(check(role, options));
   auto state = std::make_shared<tls_state>();
   state->role = role;
   state->options = std::move(options);
+  // Before they are read for use: should they change in between, the next look finds a difference and not a match.
+  WEFT_TRY(state->fingerprint, fingerprint_of(state->options));
   for (const auto& protocol : state->options.alpn) {
     state->alpn.push_back(static_cast<char>(protocol.size()));
     state->alpn += protocol;

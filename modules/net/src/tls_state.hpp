@@ -54,6 +54,7 @@ struct tls_state {
   std::vector<identity> identities;  // at least one, without certificates for a client that has none
   std::string alpn;                  // as the protocol has it: each with its length before it
   wall_time expires = wall_time::max();
+  std::string fingerprint;  // of all that the options' certificates and keys held
   mutable session_store sessions;
 
   [[nodiscard]] static result<std::shared_ptr<const tls_state>> make(tls_role role, tls_options options);
@@ -71,6 +72,9 @@ struct tls_context::impl {
 
 // OpenSSL calls it when a server gave its client a session.
 int keep_session(SSL* ssl, SSL_SESSION* session);
+
+// A digest of what the files of the options hold now.
+[[nodiscard]] result<std::string> fingerprint_of(const tls_options& options);
 
 // What a certificate says of itself.
 [[nodiscard]] std::string subject_of(const X509& certificate);
