@@ -1,4 +1,6 @@
+#include <weft/base/saturating.hpp>
 #include <weft/http/bearer_token.hpp>
+#include <weft/runtime/guarded.hpp>
 
 namespace weft::http {
 
@@ -12,19 +14,19 @@ void token_keeper::start_fetching() {
 }
 
 task<void> token_keeper::fetch() {
-  auto got = co_await source_(tasks_.derive(context{}.with_timeout(loop_, options_.fetch_timeout)));
+  auto got = co_await guarded_await(source_, tasks_.derive(context{}.with_timeout(loop_, options_.fetch_timeout)));
   fetching_ = false;
   if (got) {
     failure_.reset();
     token_ = *std::move(got);
     refresh_at_ = context::no_deadline;
     if (token_->expires != wall_time::max()) {
-      const auto life = std::chrono::duration_cast<duration>(token_->expires - loop_.wall_now());
-      refresh_at_ = loop_.now() + life - std::min(options_.refresh_before, life / 5);
+      const duration life = time_between(loop_.wall_now(), token_->expires);
+      refresh_at_ = later(loop_.now(), life - std::min(options_.refresh_before, life / 5));
     }
   } else {
     failure_ = std::move(got).error();
-    refresh_at_ = loop_.now() + options_.retry_after;
+    refresh_at_ = later(loop_.now(), options_.retry_after);
   }
   fetched_.pulse();
 }

@@ -66,7 +66,7 @@ task<result<std::string_view>> content_reader::next(steady_time until) {
       if (framing_ == framing::chunked) {
         const auto step = chunks_->decode(unread);
         if (step.state == progress::bad)
-          co_return broken(chunks_->problem().code, errc::invalid_argument, chunks_->problem().what);
+          co_return broken(chunks_->problem().code, options_.malformed, chunks_->problem().what);
         complete_ = step.state == progress::done;
         data = step.data;
         if (data.empty()) {

@@ -23,6 +23,7 @@ class content_reader {
     // Of all the time that is spent waiting, so many must have come for each second beyond slack_timeouts times the
     // timeout. 0: no limit.
     std::uint64_t min_bytes_per_second = 0;
+    errc malformed = errc::invalid_argument;  // whose fault it is: a client's caller did not write the response
   };
   void start(const http1::message_head& head, const options& o);
 

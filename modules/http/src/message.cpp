@@ -177,25 +177,31 @@ response response::from(const error& e, const request& r) {
 
 task<result<std::string_view>> response::successful_text(std::size_t limit) {
   auto text = co_await content.text(limit);
+  // Ours is the limit, but what exceeds it is the sender's: our own caller has sent nothing too large.
+  if (!text && content.exceeded_limit()) co_return undecodable(text.error());
   if (!text) co_return fail(std::move(text).error());
   if (to_int(status) < 400) co_return *text;
   auto message = "status " + std::to_string(to_int(status));
   const auto said = failure_told(*text);
   if (!said.message.empty()) message += ": " + said.message;
+  const std::string_view peer = sender ? std::string_view{*sender} : std::string_view{};
   // Several codes share a status (409 is aborted and already_exists); the content's survives the hop when it fits.
-  if (said.code && *said.code != errc::resource_exhausted && status_of(*said.code) == status)
-    co_return fail(*said.code, message);
-  co_return fail(error_of(status, message));
+  if (said.code && *said.code != errc::resource_exhausted &&
+      (status_of(*said.code) == status || (*said.code == errc::data_loss && status == http::status::bad_gateway)))
+    co_return fail(error{*said.code, message}.with_peer(peer));
+  co_return fail(error_of(status, message).with_peer(peer));
+}
+
+// The peer's fault, and not that of the request for which it was asked.
+std::unexpected<error> response::undecodable(const error& why) const {
+  constexpr std::string_view unknown = "the sender of the response";  // of one that was made here
+  return fail(error{errc::data_loss, "the response's body: " + std::string{why.message()}}
+                  .with_operation(why.operation())
+                  .with_peer(sender ? std::string_view{*sender} : unknown)
+                  .with_remedy(why.remedy()));
 }
 
 namespace detail {
-// The peer's fault, and not the request's for which it was asked.
-std::unexpected<error> undecodable_answer(const error& problem) {
-  return fail(error{errc::data_loss, "the response's body: " + std::string{problem.message()}}
-                  .with_operation(problem.operation())
-                  .with_remedy(problem.remedy()));
-}
-
 std::unexpected<error> missing_path_param(std::string_view name) {
   return fail(errc::internal, "the route has no parameter {" + std::string{name} + "}");
 }

@@ -1,5 +1,7 @@
 #include "message_writer.hpp"
 
+#include <weft/runtime/guarded.hpp>
+
 #include <algorithm>
 
 namespace weft::http {
@@ -8,8 +10,6 @@ namespace {
 
 bool is_framing(std::string_view name) noexcept {
   switch (name.size()) {
-    case 4:
-      return equal_ignoring_case(name, "date");
     case 10:
       return equal_ignoring_case(name, "connection") || equal_ignoring_case(name, "keep-alive");
     case 14:
@@ -24,6 +24,9 @@ bool is_framing(std::string_view name) noexcept {
 std::unexpected<error> source_failed(const error& cause) {
   return fail(error{errc::data_loss, "the content broke off: " + cause.describe()});
 }
+
+// The content may be the user's own code, and this runs in a group of tasks of ours: what it throws is its failure.
+task<result<std::string_view>> next_piece(body& content) { return content.next(); }
 
 // Takes up to `bytes` from the front of `buffers` into `into`; how many entries that are.
 std::size_t take_stretch(std::span<const_buffer>& buffers, std::span<const_buffer> into, std::size_t bytes) {
@@ -54,11 +57,12 @@ task<result<>> write_timed(stream& s, std::span<const_buffer> buffers, connectio
   co_return written;
 }
 
-result<> append_fields(std::string& out, const headers& fields) {
+result<> append_fields(std::string& out, const headers& fields, date_field date) {
   for (const auto& f : fields) {
     if (!http1::valid_field(f.name, f.value)) [[unlikely]]
       return fail(errc::invalid_argument, "the field '" + std::string{f.name.substr(0, 64)} +
                                               "' has a name or value that would break the message");
+    if (date == date_field::ours && equal_ignoring_case(f.name, "date")) continue;
     if (!is_framing(f.name)) http1::append_field(out, f.name, f.value);
   }
   return {};
@@ -81,7 +85,7 @@ task<result<>> write_content(stream& s, std::string& out, body& content, content
   }
   std::uint64_t left = coding == content_coding::length ? content.length().value_or(0) : ~std::uint64_t{0};
   for (;;) {
-    auto piece = co_await content.next();
+    auto piece = co_await guarded_await(next_piece, content);
     if (!piece) {
       if (!out.empty()) {  // the head is true so far, and the peer should see where it broke off
         const_buffer head[] = {out};

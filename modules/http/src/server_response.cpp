@@ -46,8 +46,10 @@ content_coding server_connection::coding_for(const response& r) const {
 
 result<> server_connection::append_head(const response& r, content_coding coding) {
   http1::append_status_line(out_, r.status);
-  WEFT_TRY_VOID(append_fields(out_, r.headers));
-  out_.append(core_.date());
+  const auto date = r.headers.get("date");
+  const bool forwarded = date && parse_http_date(*date, core_.home.wall_now()).has_value();
+  WEFT_TRY_VOID(append_fields(out_, r.headers, forwarded ? date_field::kept : date_field::ours));
+  if (!forwarded) out_.append(core_.date());
   if (coding == content_coding::chunked) {
     out_.append("Transfer-Encoding: chunked\r\n");
   } else if (coding == content_coding::length) {

@@ -106,6 +106,8 @@ limit_kind limit_of(status s) noexcept {
 }  // namespace
 
 status status_of(const error& e) noexcept {
+  // Data of ours that is lost is a failure of ours; bytes of a peer that make no sense are its own.
+  if (e.code() == errc::data_loss && !e.peer().empty()) return status::bad_gateway;
   if (e.code() != errc::resource_exhausted) return status_of(e.code());
   switch (e.limit()) {
     case limit_kind::size:

@@ -120,7 +120,7 @@ task<void> nears_its_end(loop& l, watched& w) {
 }
 TEST(CertificateWatch, WarnsBeforeACertificateEnds) {
   watched w;
-  testkit::run([&w](loop& l) { return nears_its_end(l, w); });
+  testkit::run([&w](loop& l) { return nears_its_end(l, w); }, {.run_limit = days(60)});
 }
 
 }  // namespace

@@ -7,9 +7,14 @@
 //
 // A call ends when its context does. It fails with errc::unavailable when the peer cannot be reached or breaks off,
 // errc::deadline_exceeded, errc::cancelled, errc::resource_exhausted when too many wait for a connection, and
-// errc::data_loss when the answer is not HTTP. `error::unprocessed()` says whether the peer certainly never saw the
-// request. A pooled connection that turns out to be closed is replaced once, silently, where that is safe: before
-// anything was sent, or when repeating the request does no harm (an idempotent method, or an Idempotency-Key field).
+// errc::data_loss when the answer is not HTTP or not what it should hold. Names that are not known and certificates
+// that are not trusted are errc::unavailable: they are no fault of our caller's. `error::unprocessed()` says whether
+// the peer certainly never saw the request. A pooled connection that turns out to be closed is replaced once, silently,
+// where that is safe: before anything was sent, or when repeating the request does no harm (an idempotent method, or an
+// Idempotency-Key field).
+//
+// What a server says of itself is heeded (Keep-Alive: timeout=5, max=100): a connection is not used near its end. Nor
+// is one over which bytes came that belong to no request.
 //
 // An answer's content may be streamed; its connection goes back to the pool when it has been read to the end, and is
 // closed when it is dropped before. An answer may outlive its client, but not the client's loop.
@@ -30,15 +35,20 @@ namespace weft::http {
 struct client_options {
   std::string base_url;  // "http://host:port", "https://...", "unix:/path"; what a relative target is added to
   http1::limits limits;
-  duration connect_timeout = std::chrono::seconds{2};   // name, connection and TLS together
-  duration response_timeout = std::chrono::seconds{60}; // from the request's last byte to the answer's head
-  duration body_timeout = std::chrono::seconds{30};     // between two pieces of the answer
+  duration connect_timeout = std::chrono::seconds{2};    // name, connection and TLS together
+  duration response_timeout = std::chrono::seconds{60};  // from the request's last byte to the answer's head
+  duration body_timeout = std::chrono::seconds{30};      // between two pieces of the answer
   duration write_timeout = std::chrono::seconds{30};
   duration continue_timeout = std::chrono::seconds{1};  // `Expect: 100-continue` waits this long, then sends anyway
   duration idle_timeout = std::chrono::seconds{50};     // below the server's, so that it rarely closes under us
-  std::size_t max_connections = 64;                     // to one host and port
-  std::size_t max_waiting = 1024;                       // calls that wait for one of them
-  std::optional<net::tls_context> tls;                  // for https; none: one that trusts the system's authorities
+  // A connection is opened anew after this time, or this number of requests (0: any), so that load moves to servers
+  // that are added behind one name or balancer. Each connection draws its own, down to (1 - connection_jitter) of them.
+  duration max_connection_age = duration::max();
+  std::uint32_t max_connection_requests = 0;
+  double connection_jitter = 0.2;       // 0 to 1
+  std::size_t max_connections = 64;     // to one host and port
+  std::size_t max_waiting = 1024;       // calls that wait for one of them
+  std::optional<net::tls_context> tls;  // for https; none: one that trusts the system's authorities
 };
 
 struct client_stats {

@@ -128,7 +128,8 @@ class response {
 
   [[nodiscard]] bool ok() const noexcept { return to_int(status) >= 200 && to_int(status) < 300; }
 
-  // The content as JSON, decoded. A status of 400 or more is an error with the status' code and the server's message.
+  // The content as JSON, decoded. A status of 400 or more is an error with the status' code and the server's message;
+  // content that is not what was expected is errc::data_loss, since it is the sender's fault and not the caller's.
   template <class T>
   [[nodiscard]] task<result<T>> as(std::size_t limit = body::default_limit);
 
@@ -136,11 +137,14 @@ class response {
   http::headers headers;
   body content;
 
+  // Who sent it, "users:8080", for errors about what it holds; set by the client.
+  std::shared_ptr<const std::string> sender;
   // Keeps what the views refer to; set by the client.
   message_storage storage;
 
  private:
   [[nodiscard]] task<result<std::string_view>> successful_text(std::size_t limit);
+  [[nodiscard]] std::unexpected<error> undecodable(const error& why) const;
 };
 
 using handler = std::function<task<result<response>>(request&)>;
@@ -151,7 +155,6 @@ using middleware = std::function<handler(handler)>;
 
 namespace detail {
 [[nodiscard]] std::unexpected<error> missing_path_param(std::string_view name);
-[[nodiscard]] std::unexpected<error> undecodable_answer(const error& problem);
 [[nodiscard]] std::unexpected<error> malformed_path_param(std::string_view name, std::string_view value,
                                                           std::string_view expected);
 }  // namespace detail
@@ -202,7 +205,7 @@ task<result<T>> response::as(std::size_t limit) {
   auto text = co_await successful_text(limit);
   if (!text) co_return fail(std::move(text).error());
   auto value = weft::json::decode<T>(*text);
-  if (!value) co_return detail::undecodable_answer(value.error());
+  if (!value) co_return undecodable(value.error());
   co_return value;
 }
 

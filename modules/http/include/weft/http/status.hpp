@@ -61,7 +61,8 @@ enum class status : std::uint16_t {
 }
 
 // Errors to statuses as google.rpc.Code maps them: not_found is 404, unavailable 503, ... resource_exhausted is 429 for
-// a quota, which passes; 413 for a limit of size, and 507 for one of space (error::limit()), which do not.
+// a quota, which passes; 413 for a limit of size, and 507 for one of space (error::limit()), which do not. data_loss
+// with a peer is 502: what that peer sent makes no sense.
 [[nodiscard]] status status_of(const error& e) noexcept;
 [[nodiscard]] status status_of(errc code) noexcept;  // of the code alone
 // The code that best says what a status of 400 or more means.
