@@ -108,7 +108,7 @@ result<> application::impl::handle_signals() {
       begin_stop();
     }));
   }
-  if (reload_hook || reread || has_certificates())
+  if (!reload_hooks.empty() || reread || has_certificates())
     WEFT_TRY_VOID(all.at(0).on_signal(SIGHUP, [this](int) { reload(); }));
   return {};
 }
@@ -248,7 +248,9 @@ void application::on_close(std::string name, drain_hook hook) {
   else
     impl_->close_later(std::move(name), std::move(hook));
 }
-void application::on_reload(std::function<task<void>()> hook) { impl_->reload_hook = std::move(hook); }
+void application::on_reload(std::function<task<void>()> hook) {
+  impl_->reload_hooks.push_back(std::move(hook));
+}
 void application::export_spans(std::function<std::unique_ptr<observe::span_sink>(weft::loop&)> make) {
   impl_->make_spans = std::move(make);
 }

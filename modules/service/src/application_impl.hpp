@@ -85,7 +85,7 @@ struct application::impl {
   };
   std::vector<named_core_start> core_start_hooks;
   std::vector<std::function<void(const std::vector<bound_listener>&)>> ready_hooks;
-  std::function<task<void>()> reload_hook;
+  std::vector<std::function<task<void>()>> reload_hooks;
   std::shared_ptr<std::function<result<reread_settings>()>> reread;
   std::function<std::unique_ptr<observe::span_sink>(weft::loop&)> make_spans;
 

@@ -32,9 +32,11 @@ task<void> application::impl::run_reloads() {
   while (std::exchange(reload_wanted, false)) {
     if (tls) co_await tls->renew_all();
     if (reread && !co_await read_again()) continue;
-    if (!reload_hook) continue;
-    if (const auto done = co_await guarded_await(reload_hook); !done)
-      log.error("reloading failed", {{"problem", done.error().message()}});
+    for (std::size_t i = 0; i < reload_hooks.size(); ++i) {  // which may grow meanwhile
+      const auto hook = reload_hooks[i];
+      if (const auto done = co_await guarded_await(hook); !done)
+        log.error("reloading failed", {{"problem", done.error().message()}});
+    }
   }
   reloaded.set();
 }

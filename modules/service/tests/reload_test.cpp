@@ -45,6 +45,10 @@ TEST_F(reload, a_signal_during_a_reload_is_not_lost) {
   EXPECT_EQ(seen.begun, 2);
 }
 
+task<void> count(int& calls) {
+  ++calls;
+  co_return;
+}
 task<void> throw_an_int(int& calls) {
   ++calls;
   throw 7;
@@ -63,9 +67,12 @@ TEST_F(reload, a_hook_that_throws_does_not_end_the_program) {
   int calls = 0;
   application app{{.name = "one"}, settings_, at_};
   app.serve(http::router{});
-  app.on_reload([&] { return throw_an_int(calls); });
+  int others = 0;
+  app.on_reload([&] { return throw_an_int(others); });
+  app.on_reload([&] { return count(calls); });
   EXPECT_EQ(run(app, [&](loop& l, const auto&) { return hang_up_until(l, calls, 2); }), 0);
   EXPECT_EQ(calls, 2);
+  EXPECT_EQ(others, 2);
 }
 
 task<void> hang_up_and_leave(loop& l, reloads_seen& seen) {

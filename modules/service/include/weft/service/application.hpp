@@ -141,8 +141,8 @@ class application {
   // Steps of the drain; see drain.hpp. They run on core 0, but for those that another core adds.
   void on_deregister(std::string name, drain_hook hook);
   void on_close(std::string name, drain_hook hook);
-  // After SIGHUP, when the configuration was read again or there is none. Signals that come meanwhile make it run once
-  // more.
+  // After SIGHUP, when the configuration was read again or there is none; those that were added run one after the other.
+  // Signals that come meanwhile make them run once more.
   void on_reload(std::function<task<void>()> hook);
   // Where spans go, made for each core; without it the last 1,000 are kept in memory.
   void export_spans(std::function<std::unique_ptr<observe::span_sink>(weft::loop&)> make);
