@@ -7,6 +7,7 @@
 #include <weft/runtime/from_callback.hpp>
 #include <weft/runtime/sleep.hpp>
 
+#include <atomic>
 #include <stdexcept>
 
 namespace weft::service {
@@ -61,7 +62,9 @@ struct core_messages {
 
 struct broker_link::impl {
   impl(application& a, messaging::broker_factory b, messaging_settings s)
-      : app{a}, brokers{std::move(b)}, settings{std::move(s)}, cores(a.settings().cores) {}
+      : app{a}, brokers{std::move(b)}, settings{std::move(s)}, cores(a.settings().cores) {
+    for (auto& each : cores) each = std::make_unique<slot>();
+  }
 
   task<result<>> open(core& on, context ctx);
   [[nodiscard]] core_messages& of(const core& on);
@@ -80,24 +83,31 @@ struct broker_link::impl {
   application& app;
   messaging::broker_factory brokers;
   messaging_settings settings;
-  std::vector<std::unique_ptr<core_messages>> cores;  // each set, and used, on its core's thread
+  struct slot {
+    std::unique_ptr<core_messages> messages;  // set, and used, on its core's thread
+    std::atomic<bool> is_open = false;        // core 0 listens, and is asked for its health, before the others have begun
+  };
+  std::vector<std::unique_ptr<slot>> cores;
 };
 
 core_messages& broker_link::impl::of(const core& on) {
-  auto& c = cores.at(on.index);
-  WEFT_ASSERT(c && c->bus, "the broker is opened when the application starts");
-  return *c;
+  auto& c = *cores.at(on.index);
+  WEFT_ASSERT(c.is_open, "the broker is opened when the application starts");
+  return *c.messages;
 }
 
 // A broker that starts at the same time as its users is there in a while.
 task<result<>> broker_link::impl::open(core& on, context ctx) {
-  auto& c = *(cores.at(on.index) = std::make_unique<core_messages>(on));
+  auto& mine = *cores.at(on.index);
+  mine.messages = std::make_unique<core_messages>(on);
+  auto& c = *mine.messages;
   const auto until = later(c.loop.now(), settings.open_timeout);
   backoff pauses{between_attempts};
   for (;;) {
     auto opened = co_await brokers.open(c.loop, ctx.with_deadline(until), settings.broker.reveal());
     if (opened) {
       c.bus = *std::move(opened);
+      mine.is_open = true;
       app.on_close("the broker", [&c](context end) { return c.bus->close(std::move(end)); });
       co_return result<>{};
     }
@@ -125,13 +135,16 @@ task<void> broker_link::impl::check_and_report(core_messages& c, duration left,
 // On core 0, which asks the others.
 task<result<health_details>> broker_link::impl::check(context ctx) {
   std::int64_t unpublished = 0;
-  for (const auto& c : cores) {
-    if (c->index == 0) {
-      WEFT_CO_TRY(const auto waiting, co_await check_core(*c, ctx));
+  if (!cores.front()->is_open) co_return fail(errc::unavailable, "the broker is not open yet");
+  for (const auto& each : cores) {
+    if (!each->is_open) continue;
+    auto& c = *each->messages;
+    if (c.index == 0) {
+      WEFT_CO_TRY(const auto waiting, co_await check_core(c, ctx));
       unpublished += waiting;
       continue;
     }
-    auto ask = [this, &c = *c, left = ctx.remaining(app.loop().now())](callback_result<result<std::int64_t>> done) {
+    auto ask = [this, &c, left = ctx.remaining(app.loop().now())](callback_result<result<std::int64_t>> done) {
       c.loop.post([this, &c, left, to = std::move(done)]() mutable {
         c.tasks.spawn(check_and_report(c, left, std::move(to)));
       });
@@ -140,7 +153,8 @@ task<result<health_details>> broker_link::impl::check(context ctx) {
     if (!waiting) co_return fail(std::move(waiting).error());
     unpublished += *waiting;
   }
-  co_return health_details{{"broker", cores.front()->bus->features().broker}, {"unpublished", unpublished}};
+  co_return health_details{{"broker", cores.front()->messages->bus->features().broker},
+                            {"unpublished", unpublished}};
 }
 
 // Of the groups that somebody consumes.

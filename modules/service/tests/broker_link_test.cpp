@@ -244,6 +244,13 @@ task<void> ask_both(application& app, std::array<service::event_outlet*, 2>& out
   app.stop();
 }
 
+// Core 0 listens, and is asked for its health, before the other cores have a broker.
+task<result<>> look_early(application& app) {
+  const auto report = co_await app.health().run({});
+  EXPECT_TRUE(std::ranges::find(report.lines, "broker", &service::health_report::line::name)->healthy);
+  co_return result<>{};
+}
+
 // G8: a service with a broker runs on several cores: each has its own, opened and closed on its loop.
 TEST_F(linked, each_core_has_a_broker) {
   two_cores_seen seen;
@@ -256,6 +263,7 @@ TEST_F(linked, each_core_has_a_broker) {
   std::array<service::event_outlet*, 2> outlets{};
   std::array<loop*, 2> loops{};
   app.serve([&](service::core& core) {
+    if (core.index == 0) app.on_start("look", [&](context) { return look_early(app); });
     loops[core.index] = &core.loop;
     outlets[core.index] = &link.publishing(core, "/tests");
     link.consuming(core, "tests").on(notes, {.group = "tests"}, [&](const context&, const auto&) {
