@@ -1,8 +1,11 @@
 // Messages as AMQP's content, ours and others'.
+#include <weft/amqp/frame.hpp>
 #include <weft/messaging/cloud_events.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <limits>
 
 #include "message_mapping.hpp"
 
@@ -113,6 +116,52 @@ TEST(MessageMapping, ADeadLetterOfTheBrokersSaysWhereItDied) {
   EXPECT_EQ(d.what->topic, "orders.placed");
   EXPECT_EQ(d.at, noon);
   EXPECT_EQ(d.number, dead_letter_from_amqp(std::move(m), "billing").number);
+}
+
+// A10, A11: others write any number, and programs ask for times that never come.
+TEST(MessageMapping, TimesBeyondTheRangeAreItsEnds) {
+  constexpr auto most = std::numeric_limits<std::int64_t>::max();
+  amqp::message m{.routing_key = "x", .body = "{}"};
+  m.properties.headers = {{"weft-expires", most}, {"weft-attempt", most}, {"at", amqp::timestamp{~0ULL}}};
+  m.properties.timestamp = amqp::timestamp{~0ULL};
+  const auto far = from_amqp(std::move(m));
+  EXPECT_EQ(far.expires, wall_time::max());
+  EXPECT_EQ(far.attempt, 1'000'000u);
+  EXPECT_FALSE(far.what->fields.get("timestamp").starts_with("1"));
+  amqp::message before{.routing_key = "x", .body = "{}"};
+  before.properties.headers = {{"weft-expires", -most}};
+  EXPECT_LT(*from_amqp(std::move(before)).expires, noon);
+
+  message never{.id = "1", .topic = "x", .body = "{}"};
+  never.time_to_live = duration::max();
+  const auto sent = to_amqp(never, partitioned::no, noon).value();
+  EXPECT_EQ(sent.properties.expiration, "");  // the broker takes less than 2^32 ms
+  EXPECT_GT(sent.properties.headers.find("weft-expires")->integer().value(), milliseconds_of(noon));
+  never.time_to_live = std::chrono::milliseconds{0xffff'ffffLL};
+  EXPECT_EQ(to_amqp(never, partitioned::no, noon).value().properties.expiration, "4294967295");
+}
+
+// F8: what was read from others fits as well.
+TEST(MessageMapping, NotesFitIntoTheFrame) {
+  amqp::message m{.routing_key = "x", .body = "{}"};
+  std::string failures;
+  for (int i = 1; i <= 10; ++i)
+    failures += "2026-02-01T09:30:00Z attempt " + std::to_string(i) + " internal: " + std::string(14'000, 'x') + "\n";
+  m.properties.headers = {{"weft-failures", failures}, {"weft-reason", std::string(140'000, 'y')}};
+  const auto read = from_amqp(amqp::message{m});
+  EXPECT_EQ(read.failures.size(), 10u);
+  for (const auto& f : read.failures) EXPECT_LE(f.what.size(), max_note_text);
+  for (const std::uint32_t frame_max : {4096U, 131'072U}) {
+    auto p = m.properties;
+    fit_notes(p, frame_max);
+    std::string encoded;
+    EXPECT_TRUE(amqp::append_content(encoded, 1, p, {}, frame_max));
+    const auto kept = parse_failures(*p.headers.find("weft-failures")->as<std::string>());
+    ASSERT_EQ(kept.size(), 2u);  // the first and the latest
+    EXPECT_EQ(kept[0].attempt, 1u);
+    EXPECT_EQ(kept[1].attempt, 10u);
+  }
+  EXPECT_LE(dead_letter_from_amqp(std::move(m), "g").reason.size(), max_note_text);
 }
 
 }  // namespace

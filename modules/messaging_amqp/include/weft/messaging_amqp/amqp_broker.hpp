@@ -21,6 +21,10 @@
 // what is where in the broker. A delivery has to be settled within the broker's consumer_timeout (30 minutes): longer
 // work goes into an inbox first.
 //
+// Settlements end in something. Where a copy cannot be written (the broker is short of memory, say), a retry waits in
+// the consumer, where it takes a place of the prefetch; a dead letter fails, and is still out. A settlement whose
+// caller gave up while the broker had not confirmed its copy goes on by itself.
+//
 // Belongs to one loop. Sources: rabbitmq.com/quorum-queues.html, /ttl.html, /dlx.html, /consumers.html (single active
 // consumer), /confirms.html, and the plugin x-consistent-hash.
 #include <weft/amqp/options.hpp>
@@ -78,8 +82,10 @@ class amqp_broker final : public broker, public broker_admin {
   ~amqp_broker() override;  // at once; what is not confirmed fails with errc::unavailable
 
   [[nodiscard]] const broker_features& features() const noexcept override;
-  // Waits while the broker is short of memory or disk. unroutable::refuse: errc::not_found. A full or refusing queue:
-  // errc::resource_exhausted.
+  // Waits while the broker is short of memory or disk. unroutable::refuse: errc::not_found; of a message with a delay
+  // by what the catalogue of groups, and the consumers of this object, take now. A full or refusing queue:
+  // errc::resource_exhausted. Larger than the server's maximum: errc::invalid_argument. An exchange that somebody
+  // deleted is made again with its bindings, and what met its absence fails with errc::unavailable, unprocessed.
   task<std::vector<result<>>> publish(context ctx, std::vector<outgoing> batch) override;
   // errc::failed_precondition: the group's queue is there in another shape (order, type, partitions).
   task<result<std::unique_ptr<consumer>>> subscribe(context ctx, subscription what) override;
