@@ -32,14 +32,21 @@ void show(loop& l, const messaging::raw_delivery& d, const tailing& what, const 
 
 // Until the context ends, the count is reached, or nobody reads any more.
 task<result<>> follow(loop& l, messaging::consumer& from, context ctx, tailing what, terminal to) {
-  for (std::uint64_t seen = 0; what.count == 0 || seen < what.count; ++seen) {
+  for (std::uint64_t seen = 0; what.count == 0 || seen < what.count;) {
     auto next = from.try_next();
     if (!next) {
       // Only when there is nothing to read: a flush for each message would be slow.
       if (!(to.out << std::flush)) co_return result<>{};
-      WEFT_CO_TRY(next, co_await from.next(ctx));
-      if (!next) co_return fail(errc::unavailable, "the broker ended the subscription");
+      auto got = co_await from.next(ctx);
+      if (!got && got.error().code() == errc::aborted) {
+        to.notes << "the connection was lost, and what was published meanwhile is not shown" << std::endl;
+        continue;
+      }
+      if (!got) co_return fail(std::move(got).error());
+      if (!*got) co_return fail(errc::unavailable, "the broker ended the subscription");
+      next = **std::move(got);
     }
+    ++seen;
     show(l, *next, what, to);
     const auto settled = co_await from.settle(ctx, next->tag, messaging::settlement::ack());
     // A delivery that was lost with its connection comes again; seen twice is all that happens.

@@ -77,6 +77,59 @@ TEST(Tail, EndsAfterACount) {
   });
 }
 
+// A consumer whose group was lost with its connection, once.
+class interrupted_consumer final : public messaging::consumer {
+ public:
+  explicit interrupted_consumer(std::unique_ptr<consumer> of) : of_{std::move(of)} {}
+  task<result<std::optional<messaging::raw_delivery>>> next(context ctx) override {
+    if (!std::exchange(told_, true)) co_return fail(errc::aborted, "the group was lost with its connection");
+    co_return co_await of_->next(std::move(ctx));
+  }
+  [[nodiscard]] std::optional<messaging::raw_delivery> try_next() override { return of_->try_next(); }
+  task<result<>> settle(context ctx, messaging::delivery_tag tag, messaging::settlement how) override {
+    return of_->settle(std::move(ctx), tag, std::move(how));
+  }
+  task<result<>> stop(context ctx) override { return of_->stop(std::move(ctx)); }
+
+ private:
+  std::unique_ptr<consumer> of_;
+  bool told_ = false;
+};
+
+class interrupted_broker final : public messaging::broker {
+ public:
+  explicit interrupted_broker(std::unique_ptr<broker> of) : of_{std::move(of)} {}
+  [[nodiscard]] const messaging::broker_features& features() const noexcept override { return of_->features(); }
+  task<std::vector<result<>>> publish(context ctx, std::vector<messaging::outgoing> batch) override {
+    return of_->publish(std::move(ctx), std::move(batch));
+  }
+  task<result<std::unique_ptr<messaging::consumer>>> subscribe(context ctx, messaging::subscription what) override {
+    WEFT_CO_TRY(auto made, co_await of_->subscribe(std::move(ctx), std::move(what)));
+    co_return std::make_unique<interrupted_consumer>(std::move(made));
+  }
+  task<void> close(context ctx) override { return of_->close(std::move(ctx)); }
+
+ private:
+  std::unique_ptr<broker> of_;
+};
+
+task<result<std::unique_ptr<messaging::broker>>> open_interrupted(loop& l, context ctx, std::string) {
+  WEFT_CO_TRY(auto made, co_await messaging::memory_brokers()(l, std::move(ctx), "memory:"));
+  co_return std::make_unique<interrupted_broker>(std::move(made));
+}
+
+// F12: it goes on, and says that something may be missing.
+TEST(Tail, SaysThatAConnectionWasLostAndGoesOn) {
+  scenario([](loop& l) -> task<void> {
+    bench b{l};
+    b.brokers = {};
+    b.brokers.add("memory", open_interrupted);
+    const auto said = co_await tailed(b, {"tail", "#"}, publish_two);
+    EXPECT_EQ(said.status, exit_status::ok);
+    EXPECT_THAT(said.notes, HasSubstr("the connection was lost"));
+  });
+}
+
 TEST(Tail, TakesNothingFromOthersAndLeavesNothingBehind) {
   scenario([](loop& l) -> task<void> {
     bench b{l};

@@ -149,6 +149,7 @@ class followed {
     if (!lines.empty()) co_return lines;
     auto d = co_await from_->next(context{}.with_timeout(state_->l, state_->options.tail_heartbeat));
     if (!d && d.error().code() == errc::deadline_exceeded) co_return "\n";
+    if (!d && d.error().code() == errc::aborted) co_return "\n";  // the group was lost, and goes on anew
     if (!d) co_return fail(d.error());
     if (*d) WEFT_CO_TRY_VOID(co_await take(**std::move(d), lines));
     co_return lines;
