@@ -50,8 +50,8 @@ span tracer::start(const context& ctx, std::string_view name, span_options optio
   trace_position position;
   if (root) position = start_trace(loop_.random(), sampling::drop);
   const auto decision = options_.policy->decide({parent, root ? position.trace_id : parent.trace_id, name});
-  // The position stays as it came where nothing is recorded here and nobody is told otherwise.
-  if (decision == sampling::drop && !root && !parent.sampled()) return {*this, ctx};
+  // Each span has an id of its own, recorded or not: a service takes part in the trace and updates parent-id (Trace
+  // Context Level 2, 3.4), and two calls that it makes can be told apart.
   if (!root)
     position = child_of(parent, loop_.random(), decision);
   else if (decision == sampling::record)

@@ -1,3 +1,4 @@
+#include <weft/base/saturating.hpp>
 #include <weft/observe/span_batcher.hpp>
 
 #include <algorithm>
@@ -32,7 +33,7 @@ void span_batcher::take(span_data&& ended) noexcept {
   if (queue_.size() >= std::min(options_.max_batch, options_.max_queue))
     start();
   else if (!sending_ && !armed())
-    loop_.arm(*this, loop_.now() + options_.every);
+    loop_.arm(*this, later(loop_.now(), options_.every));
 }
 
 void span_batcher::drop(std::size_t spans, const counter& reason) noexcept {

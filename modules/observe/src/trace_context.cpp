@@ -36,16 +36,26 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-constexpr bool is_key_start(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
-constexpr bool is_key_char(char c) {
-  return is_key_start(c) || c == '_' || c == '-' || c == '*' || c == '/' || c == '@';
-}
+constexpr bool is_letter(char c) { return c >= 'a' && c <= 'z'; }
+constexpr bool is_key_start(char c) { return is_letter(c) || (c >= '0' && c <= '9'); }
+constexpr bool is_key_char(char c) { return is_key_start(c) || c == '_' || c == '-' || c == '*' || c == '/'; }
 constexpr bool is_value_char(char c) { return c >= 0x20 && c <= 0x7e && c != ',' && c != '='; }
 
-bool is_key(std::string_view key) {
-  return !key.empty() && key.size() <= tracestate::max_key_size && is_key_start(key.front()) &&
-         std::ranges::all_of(key, is_key_char);
+// One part of a key.
+bool is_name(std::string_view name, std::size_t max_size) {
+  return !name.empty() && name.size() <= max_size && is_key_start(name.front()) && std::ranges::all_of(name, is_key_char);
 }
+
+// A vendor's name, or tenant@vendor with the sizes of Trace Context Level 1: Level 2 allows an @ anywhere, and W3C's
+// tests want the stricter form, which is what vendors send.
+bool is_key(std::string_view key) {
+  constexpr std::size_t max_tenant = 241, max_vendor = 14;
+  const auto at = key.find('@');
+  if (at == std::string_view::npos) return is_name(key, tracestate::max_key_size);
+  const auto tenant = key.substr(0, at), vendor = key.substr(at + 1);
+  return is_name(tenant, max_tenant) && is_name(vendor, max_vendor) && is_letter(vendor.front());
+}
+
 bool is_value(std::string_view value) {
   return !value.empty() && value.size() <= tracestate::max_value_size && value.back() != ' ' &&
          std::ranges::all_of(value, is_value_char);
@@ -115,7 +125,8 @@ result<> tracestate::append(std::string_view text) {
   const auto key = entry.substr(0, equals), value = entry.substr(equals + 1);
   if (!is_key(key)) return refuse("a key that the header cannot carry");
   if (!is_value(value)) return refuse("a value that the header cannot carry");
-  if (find(key)) return refuse("a key that occurs twice");
+  // The entry that was added last stands first and counts; the list stays as useful as it was.
+  if (find(key)) return {};
   members_.push_back({std::string{key}, std::string{value}});
   return {};
 }

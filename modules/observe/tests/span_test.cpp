@@ -6,6 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <set>
+
 namespace weft::observe {
 namespace {
 using namespace std::chrono_literals;
@@ -72,9 +75,26 @@ TEST_F(Spans, FollowTheCaller) {
 
   auto unsampled = sampled;
   unsampled.flags = 0;
-  const auto passed = t.start(context{}.with_trace(unsampled), "b");
-  EXPECT_FALSE(passed.recording());
-  EXPECT_EQ(passed.ctx().trace(), unsampled);  // passed through as it came
+  const auto dropped = t.start(context{}.with_trace(unsampled), "b");
+  EXPECT_FALSE(dropped.recording());
+  EXPECT_EQ(dropped.ctx().trace().trace_id, unsampled.trace_id);
+  EXPECT_EQ(dropped.ctx().trace().state, "congo=1");
+  EXPECT_EQ(dropped.ctx().trace().flags, 0);
+  EXPECT_FALSE(dropped.ctx().trace().remote);
+}
+
+// C7: an id that is not recorded is an id all the same.
+TEST_F(Spans, HaveIdsOfTheirOwnAlsoWhenTheyAreNotRecorded) {
+  const tracer t{loop_, ended_};
+  const auto unsampled = parse_traceparent("00-12345678901234567890123456789012-1234567890123456-00").value();
+  const auto server = t.start(context{}.with_trace(unsampled), "server");
+  const auto one = t.start(server.ctx(), "one"), two = t.start(server.ctx(), "two");
+  std::set<std::array<std::uint8_t, 8>> ids{unsampled.span_id};
+  for (const auto* each : {&server, &one, &two}) {
+    EXPECT_FALSE(each->recording());
+    EXPECT_EQ(each->ctx().trace().trace_id, unsampled.trace_id);
+    EXPECT_TRUE(ids.insert(each->ctx().trace().span_id).second);
+  }
 }
 
 TEST_F(Spans, ThatAreNotSampledStillGiveATraceToLogsAndCalls) {
@@ -84,7 +104,8 @@ TEST_F(Spans, ThatAreNotSampledStillGiveATraceToLogsAndCalls) {
   EXPECT_TRUE(root.ctx().trace().valid());
   EXPECT_FALSE(root.ctx().trace().sampled());
   const auto child = t.start(root.ctx(), "b");
-  EXPECT_EQ(child.ctx().trace(), root.ctx().trace());
+  EXPECT_EQ(child.ctx().trace().trace_id, root.ctx().trace().trace_id);
+  EXPECT_FALSE(child.ctx().trace().sampled());
   // Whoever turns sampling off says so under a span id of its own.
   const auto sampled = start_trace(loop_.random(), sampling::record);
   const auto off = t.start(context{}.with_trace(sampled), "c");

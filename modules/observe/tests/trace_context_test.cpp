@@ -105,8 +105,10 @@ TEST(Tracestate, FollowsTheSpecification) {
   for (int i = 1; i < 32; ++i) members32 += ",k" + std::to_string(i) + "=1";
   members33 = members32 + ",k32=1";
   const std::string long_key = key256 + "=1", too_long_key = key257 + "=1";
+  const std::string long_tenant = std::string(241, 't') + "@" + std::string(14, 'v') + "=1";
+  const std::string too_long_tenant = std::string(242, 't') + "@v=1", too_long_vendor = "t@" + std::string(15, 'v') + "=1";
   const std::string long_value = "a=" + value256, too_long_value = "a=" + value257;
-  const std::string all_keys = "0123456789abcdefghijklmnopqrstuvwxyz_-*/@=1";
+  const std::string all_keys = "0123456789abcdefghijklmnopqrstuvwxyz_-*/@a-z0-9_-*/=1";
   std::string all_values = "a=";
   for (char c = ' '; c <= '~'; ++c)
     if (c != ',' && c != '=') all_values += c;
@@ -127,6 +129,13 @@ TEST(Tracestate, FollowsTheSpecification) {
       {{"0a=1"}, "0a=1"},
       {{"fw529a3039@dt=1"}, "fw529a3039@dt=1"},
       {{"@foo=1"}, std::nullopt},
+      {{"foo@=1"}, std::nullopt},
+      {{"foo@@bar=1"}, std::nullopt},
+      {{"foo@bar@baz=1"}, std::nullopt},
+      {{"t@0v=1"}, std::nullopt},
+      {{long_tenant}, long_tenant},
+      {{too_long_tenant}, std::nullopt},
+      {{too_long_vendor}, std::nullopt},
       {{"_a=1"}, std::nullopt},
       {{"FOO=1"}, std::nullopt},
       {{"foo =1"}, std::nullopt},
@@ -145,9 +154,11 @@ TEST(Tracestate, FollowsTheSpecification) {
       {{"foo=\xc3\xa9"}, std::nullopt},
       {{long_value}, long_value},
       {{too_long_value}, std::nullopt},
-      // one entry per key
-      {{"foo=1,foo=1"}, std::nullopt},
-      {{"foo=1", "bar=2", "foo=2"}, std::nullopt},
+      // C7: one entry per key, the newest; the others stay
+      {{"foo=1,foo=1"}, "foo=1"},
+      {{"foo=1,bar=2,foo=3"}, "foo=1,bar=2"},
+      {{"foo=1", "bar=2", "foo=2"}, "foo=1,bar=2"},
+      {{"foo=1,bar=2,FOO=3"}, std::nullopt},
       // at most 32 members
       {{members32}, members32},
       {{members33}, std::nullopt},
@@ -281,6 +292,28 @@ TEST(Sampler, RatioKeepsItsShareAndNests) {
     EXPECT_EQ(half->decide(request), sampling::record);
   }
   EXPECT_NEAR(in_tenth, 1000, 120);
+}
+
+// C7: T = (1 - ratio) * 2^56, and R >= T is recorded, as OpenTelemetry's samplers have it.
+TEST(Sampler, RatioKeepsTheUpperEndOfOpenTelemetrysRange) {
+  const auto quarter = ratio_sampler(0.25), all = ratio_sampler(1), none = ratio_sampler(0);
+  const auto decides = [](const auto& s, std::string_view random, std::string state = {}) {
+    const std::string text{"00-000000000000000011" + std::string{random} + "-1234567890123456-00"};
+    auto parent = parse_traceparent(text).value();
+    parent.state = std::move(state);
+    return s->decide({parent, parent.trace_id, "x"}) == sampling::record;
+  };
+  EXPECT_TRUE(decides(quarter, "ffffffffffffff"));
+  EXPECT_TRUE(decides(quarter, "c0000000000000"));
+  EXPECT_FALSE(decides(quarter, "bfffffffffffff"));
+  EXPECT_FALSE(decides(quarter, "00000000000000"));
+  EXPECT_TRUE(decides(all, "00000000000000"));
+  EXPECT_FALSE(decides(none, "ffffffffffffff"));
+  // Randomness that the caller gives counts instead of the trace id's.
+  EXPECT_TRUE(decides(quarter, "00000000000000", "a=1,ot=th:8;rv:c0000000000000"));
+  EXPECT_FALSE(decides(quarter, "ffffffffffffff", "ot=rv:bfffffffffffff"));
+  EXPECT_TRUE(decides(quarter, "ffffffffffffff", "ot=rv:0"));
+  EXPECT_TRUE(decides(quarter, "ffffffffffffff", "ot=rv:0000000000000g,b=rv:00000000000000"));
 }
 
 TEST(Correlation, KeepsWhatIsShortAndPlain) {

@@ -54,7 +54,7 @@ class core_host {
     observe::registry& metrics;
     resilience::policy_set& policies;
     const std::string& service;
-    double sample_ratio = 0;
+    double sample_ratio = 0.1;
     unsigned cores = 1;
   };
   core_host(loop& l, unsigned index, const environment& process, std::unique_ptr<observe::span_sink> spans,

@@ -27,8 +27,10 @@ class sampler {
 
 [[nodiscard]] std::shared_ptr<const sampler> always_sampler();
 [[nodiscard]] std::shared_ptr<const sampler> never_sampler();
-// A share of all traces, 0 to 1 (else std::invalid_argument), decided by the random right end of the trace id: services
-// with the same ratio keep the same traces, and a larger ratio keeps those of a smaller one as well.
+// A share of all traces, 0 to 1 (else std::invalid_argument), by OpenTelemetry's consistent probability sampling: the
+// randomness R is the 56 rightmost bits of the trace id, or what the tracestate has as "ot=rv:<14 hexadecimal digits>",
+// and a trace is recorded when R >= (1 - ratio) * 2^56. Services with the same ratio keep the same traces, whatever
+// OpenTelemetry SDK they use, and a larger ratio keeps those of a smaller one as well.
 [[nodiscard]] std::shared_ptr<const sampler> ratio_sampler(double ratio);
 // What the caller decided; `root` decides for traces that begin here. An untrusted caller can thus have itself
 // recorded: do not extract() its headers.

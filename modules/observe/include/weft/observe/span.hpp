@@ -10,9 +10,9 @@
 //     span.end();                                                  // or by the destructor
 //
 // A tracer, its spans and its sink belong to one loop; the tracer outlives its spans, the sink the tracer. A span that
-// is not recorded holds its context only: no memory, no clock; where the caller decided not to sample, its trace
-// position is passed through as it came. Attributes, events and links are bounded in number and text in length; what
-// is dropped is counted. Attributes whose name says that they are secret are redacted.
+// is not recorded holds its context only: no clock, no attributes; it has a span id of its own all the same, for logs
+// and for calls. Attributes, events and links are bounded in number and text in length; what is dropped is counted.
+// Attributes whose name says that they are secret are redacted.
 #include <weft/base/error.hpp>
 #include <weft/base/time.hpp>
 #include <weft/observe/redaction.hpp>

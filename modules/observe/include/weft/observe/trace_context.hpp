@@ -53,8 +53,8 @@ class tracestate {
   };
 
   tracestate() = default;
-  // One field, or several that are combined in their order. Empty members are skipped. A bad key or value, a key that
-  // occurs twice, or more than 32 members: errc::invalid_argument.
+  // One field, or several that are combined in their order. Empty members are skipped. Of a key that occurs twice the
+  // first entry, which is the newest, is kept. A bad key or value, or more than 32 members: errc::invalid_argument.
   [[nodiscard]] static result<tracestate> parse(std::string_view field);
   [[nodiscard]] static result<tracestate> parse(std::span<const std::string_view> fields);
 

@@ -83,8 +83,10 @@ struct drain_settings {
 };
 BOOST_DESCRIBE_STRUCT(drain_settings, (), (propagation_delay, request_timeout, hook_timeout))
 
+// Whether a caller's trace is recorded is the caller's decision; of the traces that begin here a tenth is, so that there
+// is something to look at from the first day.
 struct tracing_settings {
-  double sample_ratio = 0;
+  double sample_ratio = 0.1;
 };
 BOOST_DESCRIBE_STRUCT(tracing_settings, (), (sample_ratio))
 
