@@ -1,6 +1,7 @@
 #include <weft/json/pretty.hpp>
 #include <weft/messaging/schema_registry.hpp>
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <charconv>
@@ -132,15 +133,15 @@ result<> schema_registry::check(std::string_view type, std::uint32_t version, co
     return refuse("is not what the registry has" + (problems.empty() ? std::string{} : ": " + list(problems)),
                   "give the change a version of its own, and an upcaster if it needs one");
   }
-  const auto above = s->versions.upper_bound(version);
   std::vector<incompatibility> problems;
-  if (above != s->versions.begin()) {
-    const auto& [older, shape] = *std::prev(above);
-    problems = incompatibilities(shape, schema, s->promise_after(older));
-  }
-  if (above != s->versions.end())
-    for (auto& each : incompatibilities(schema, above->second, s->promise_after(version)))
-      problems.push_back(std::move(each));
+  const auto keep = [&](std::vector<incompatibility> some) {
+    for (auto& each : some)
+      if (std::ranges::find(problems, each) == problems.end()) problems.push_back(std::move(each));
+  };
+  // Data of every version may still be stored, and code of every version may still run.
+  for (const auto& [other, shape] : s->versions)
+    keep(other < version ? incompatibilities(shape, schema, s->promise_after(other))
+                         : incompatibilities(schema, shape, s->promise_after(version)));
   if (problems.empty()) return {};
   return refuse("is not " + std::string{to_string(s->wanted)} + " compatible: " + list(problems),
                 "make new fields optional, keep what readers require, or choose a new type");

@@ -9,7 +9,10 @@
 //     auto problems = incompatibilities(old_schema, new_schema, compatibility::backward);
 //     // "$.cents: is required by the reader, but the writer may leave it out"
 //
-// Schemas are JSON Schema as json::schema_of<T> makes them; keywords that it does not use are compared for equality.
+// Schemas are JSON Schema, 2020-12 or an older draft. What is not understood (a pattern against another one, "not",
+// "unevaluatedProperties", a reference that leads nowhere) is never taken for compatible: it is reported as
+// judgement::undecided. A field that only the reader names counts as absent from the writer's data, unless the writer
+// describes its other fields. Versions are compared with all earlier ones, since stored data is read for ever.
 // Values; const calls from any thread.
 #include <weft/json/schema.hpp>
 #include <weft/json/value.hpp>
@@ -33,13 +36,20 @@ enum class compatibility : std::uint8_t {
 [[nodiscard]] std::string_view to_string(compatibility c) noexcept;
 [[nodiscard]] result<compatibility> parse_compatibility(std::string_view text);
 
+enum class judgement : std::uint8_t {
+  incompatible,
+  undecided,  // the schemas say something that cannot be compared
+};
+
 struct incompatibility {
   std::string path;  // "$.items[].sku"
   std::string why;
+  judgement how = judgement::incompatible;
   [[nodiscard]] std::string describe() const { return path + ": " + why; }
+  friend bool operator==(const incompatibility&, const incompatibility&) = default;
 };
 
-// What `reader` refuses of what `writer` allows; empty: nothing.
+// What `reader` refuses of what `writer` allows, or may refuse; empty: certainly nothing.
 [[nodiscard]] std::vector<incompatibility> unreadable_by(const json::value& reader, const json::value& writer);
 [[nodiscard]] std::vector<incompatibility> incompatibilities(const json::value& older, const json::value& newer,
                                                              compatibility wanted);
@@ -66,8 +76,8 @@ class schema_registry {
   void set_compatibility(std::string type, compatibility wanted) { subjects_[std::move(type)].wanted = wanted; }
   void set_upcast(std::string type, std::uint32_t version) { subjects_[std::move(type)].upcast.insert(version); }
 
-  // Whether the schema may be this version: the same as what is there under that number, or compatible with the newest
-  // below it, and with the oldest above. errc::failed_precondition gives the reasons with their paths.
+  // Whether the schema may be this version: the same as what is there under that number, or compatible with all
+  // versions below it, and with all above. errc::failed_precondition gives the reasons with their paths.
   [[nodiscard]] result<> check(std::string_view type, std::uint32_t version, const json::value& schema) const;
   // The same, and keeps it.
   result<> add(std::string type, std::uint32_t version, json::value schema);
