@@ -1,12 +1,14 @@
 // weft, the program: tools around messages and their schemas. `weft --help`.
 #include <unistd.h>
 #include <weft/runtime/epoll_loop.hpp>
+#include <weft/runtime/guarded.hpp>
 
+#include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "src/program.hpp"
 
@@ -27,6 +29,8 @@ void stop_on_signals(weft::epoll_loop& loop, weft::cancel_source& stop) {
 
 int main(int argc, char** argv) {
   using namespace weft;
+  const std::vector<std::string> arguments{argv + 1, argv + argc};
+  const bool as_json = std::ranges::find(arguments, "--json") != arguments.end();
   try {
     epoll_loop loop;
     cancel_source stop;
@@ -34,10 +38,11 @@ int main(int argc, char** argv) {
     cli::descriptor_source input{loop, STDIN_FILENO};
     const auto brokers = cli::known_brokers();
     const auto ctx = context{}.with_cancellation(stop.token());
-    const auto status = loop.run(cli::run(loop, ctx, {argv + 1, argv + argc}, {std::cout, std::cerr, input, brokers}));
+    const auto status = loop.run(cli::run(loop, ctx, arguments, {std::cout, std::cerr, input, brokers}));
     return static_cast<int>(status);
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "weft: %s\n", cli::without_passwords(e.what()).c_str());
-    return static_cast<int>(cli::exit_status::failed);
+  } catch (...) {
+    const cli::terminal to{
+        .out = std::cout, .notes = std::cerr, .how = as_json ? cli::format::json : cli::format::text};
+    return static_cast<int>(cli::report(to, current_exception_error()));
   }
 }

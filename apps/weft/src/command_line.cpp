@@ -1,5 +1,7 @@
 #include "command_line.hpp"
 
+#include <weft/base/closest_name.hpp>
+
 #include <algorithm>
 #include <CLI/CLI.hpp>
 #include <cstdlib>
@@ -64,9 +66,9 @@ void add_dead_letters(CLI::App& app, given& g) {
   dlq->require_subcommand(1);
   auto* list = verb(*dlq, "list", "list dead letters",
                     "  weft dlq list --broker amqp://localhost\n"
-                    "  weft dlq list --group billing --limit 20\n"
+                    "  weft dlq list billing --limit 20\n"
                     "  weft dlq list --json | jq -r '.[].reason' | sort | uniq -c\n");
-  list->add_option("--group", g.list.group, "of this group only")->type_name("GROUP");
+  list->add_option("group,--group", g.list.group, "of this group of consumers only")->type_name("GROUP");
   list->add_option("--after", g.list.after, "those with a higher number")->type_name("NUMBER");
   list->add_option("--limit", g.list.limit, "so many at most (100)")->check(CLI::Range(1, 100'000))->type_name("N");
   broker_options(*list, g);
@@ -158,7 +160,7 @@ void add_schemas(CLI::App& app, given& g) {
   auto* schema = app.add_subcommand("schema", "keep the shapes of events compatible");
   schema->require_subcommand(1);
   auto* check = verb(*schema, "check", "refuse changes of schemas that break somebody, and say whom",
-                     "  weft schema check                         # each version with the one before it\n"
+                     "  weft schema check                         # each version with all before it\n"
                      "  weft schema check --against origin/main   # and what was published stays as it is\n"
                      "  weft schema check --registry schemas --against ../released/schemas\n");
   registry_option(*check, g.check.registry);
@@ -248,14 +250,25 @@ result<invocation> read(const std::string& name, given& g) {
 usage mistake(const std::string& name, std::string_view what) {
   const auto command = name.empty() ? "weft" : "weft " + name;
   return {exit_status::wrong_usage,
-          command + ": " + one_line(without_passwords(what), 4000) + "\n  " + command + " --help says how to use it\n"};
+          command + ": " + one_line(without_passwords(what), 4000) + "\n  " + command + " --help says how to use it\n",
+          command};
+}
+
+// The command that was meant, of those there are; empty when none is close.
+std::string meant(const std::string& word, const CLI::App& at) {
+  std::vector<std::string> names;
+  for (const auto* each : at.get_subcommands([](const CLI::App*) { return true; })) names.push_back(each->get_name());
+  const std::vector<std::string_view> views{names.begin(), names.end()};
+  return std::string{closest_name(word, views)};
 }
 
 // CLI11 asks for a command when there is a word that is none.
-std::string unknown_command(const std::string& name, const std::vector<std::string>& arguments) {
+std::string unknown_command(const std::string& name, const CLI::App& at, const std::vector<std::string>& arguments) {
   const auto depth = static_cast<std::size_t>(std::ranges::count(name, ' ')) + (name.empty() ? 0 : 1);
   if (depth >= arguments.size() || arguments[depth].starts_with('-')) return {};
-  return "there is no command '" + arguments[depth] + "'";
+  const auto closest = meant(arguments[depth], at);
+  return "there is no command '" + arguments[depth] + "'" +
+         (closest.empty() ? std::string{} : "; did you mean '" + closest + "'?");
 }
 
 }  // namespace
@@ -264,7 +277,9 @@ std::variant<invocation, usage> parse_command_line(std::vector<std::string> argu
   given g;
   CLI::App app{"Tools around messages and their schemas.", "weft"};
   app.set_version_flag("--version", "weft " WEFT_VERSION);
-  app.footer("weft COMMAND --help says more. Exit status: 0 done, 1 failed or the answer is no, 2 wrong usage.");
+  app.footer(
+      "weft COMMAND --help says more. Exit status: 0 done, 1 failed or the answer is no, 2 wrong usage, 3 schemas that "
+      "cannot be judged.");
   app.require_subcommand(1);
   app.get_formatter()->column_width(30);
   add_dead_letters(app, g);
@@ -276,11 +291,11 @@ std::variant<invocation, usage> parse_command_line(std::vector<std::string> argu
     app.parse(std::vector<std::string>{arguments.rbegin(), arguments.rend()});  // the last first, as CLI11 takes them
   } catch (const CLI::ParseError& e) {
     const auto [name, at] = chosen(app);
-    const auto unknown = at->get_require_subcommand_min() > 0 ? unknown_command(name, arguments) : std::string{};
+    const auto unknown = at->get_require_subcommand_min() > 0 ? unknown_command(name, *at, arguments) : std::string{};
     if (e.get_exit_code() != 0) return mistake(name, unknown.empty() ? e.what() : unknown.c_str());
     std::ostringstream said;
     app.exit(e, said, said);
-    return usage{exit_status::ok, std::move(said).str()};
+    return usage{exit_status::ok, std::move(said).str(), {}};
   }
   const auto name = chosen(app).first;
   auto asked = read(name, g);

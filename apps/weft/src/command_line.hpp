@@ -39,7 +39,8 @@ struct invocation {
 
 struct usage {
   exit_status status = exit_status::ok;
-  std::string text;  // for standard output when ok, else for standard error
+  std::string text;     // for standard output when ok, else for standard error
+  std::string command;  // "weft dlq list": the one whose --help says more
 };
 
 [[nodiscard]] std::variant<invocation, usage> parse_command_line(std::vector<std::string> arguments);

@@ -159,7 +159,8 @@ class line_publisher {
       write_summary();
     else
       to_.out << "published " << counted(published_, "message") << " to " << what_.topic << '\n';
-    for (const auto& f : failed_) to_.notes << "line " << f.number << ": " << f.why.describe() << '\n';
+    if (to_.how == format::text)
+      for (const auto& f : failed_) to_.notes << "line " << f.number << ": " << f.why.describe() << '\n';
     if (!ended) co_return fail(ended.error().with_operation("after " + counted(published_, "message")));
     if (failed_.empty()) co_return result<>{};
     const error e{
@@ -229,6 +230,13 @@ class line_publisher {
     for (const auto& f : failed_) {
       w.element();
       w.unsigned_number(f.number);
+    }
+    w.end_array();
+    w.member("reasons");
+    w.begin_array();
+    for (const auto& f : failed_) {
+      w.element();
+      w.string(without_passwords(f.why.describe()));
     }
     w.end_array();
     w.end_object();

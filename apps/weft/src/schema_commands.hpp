@@ -17,7 +17,7 @@ namespace weft::cli {
 
 struct schema_checking {
   std::string registry;  // empty: schemas.json or schemas/ in the working directory
-  std::string against;   // a file, a folder or a commit; empty: only each version with the one before it
+  std::string against;   // a file, a folder or a commit; empty: only each version with those before it
 };
 
 struct schema_adding {

@@ -1,5 +1,6 @@
 #include "schema_findings.hpp"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <iterator>
@@ -41,29 +42,54 @@ json::value without_remarks(const json::value& v) {
   return kept;
 }
 
+constexpr std::string_view undecided_remedy =
+    "say it in keywords that can be compared; or, where the new schema reads all that the old one describes, let an "
+    "upcaster pass it on unchanged, and say so in \"upcast\"";
+
+bool all_undecided(const std::vector<finding::field>& fields) {
+  return std::ranges::all_of(fields, [](const auto& f) { return f.how == messaging::judgement::undecided; });
+}
+
 constexpr std::string_view incompatible_remedy =
     "make new fields optional and keep what readers require; or let an upcaster read the old version, and say so in "
     "\"upcast\"; or publish it as a new type";
 
-// A version after the one before it. What the promise does not cover, but somebody will notice, is a note.
+// A version after an earlier one. What the promise does not cover, but somebody will notice, is a note; `next` says
+// that none stands between the two.
 void compare_versions(finding base, const subject& promise, std::uint32_t older, const json::value& old_schema,
-                      std::uint32_t newer, const json::value& new_schema, std::vector<finding>& found) {
+                      std::uint32_t newer, const json::value& new_schema, bool next, std::vector<finding>& found) {
   const auto wanted = promise.promise_after(older);
   base.older = older;
   base.newer = newer;
   base.fields = broken_fields(old_schema, older, new_schema, newer, wanted);
   if (!base.fields.empty()) {
-    base.what = version(newer) + " is not " + std::string{to_string(wanted)} + " compatible with " + version(older);
-    base.remedy = incompatible_remedy;
+    const bool undecided = all_undecided(base.fields);
+    const auto promised = std::string{to_string(wanted)} + " compatible with " + version(older);
+    base.how = undecided ? finding::weight::undecided : finding::weight::problem;
+    base.what = undecided ? "whether " + version(newer) + " is " + promised + " cannot be judged"
+                          : version(newer) + " is not " + promised;
+    base.remedy = undecided ? undecided_remedy : incompatible_remedy;
     found.push_back(base);
   }
-  if (promise.wanted != compatibility::backward) return;
+  if (promise.wanted != compatibility::backward || !next) return;
   base.fields = broken_fields(old_schema, older, new_schema, newer, compatibility::forward);
   if (base.fields.empty()) return;
   base.how = finding::weight::note;
-  base.what = "consumers that still know " + version(older) + " cannot read " + version(newer);
+  base.what = "consumers that still know " + version(older) +
+              (all_undecided(base.fields) ? " may be unable to read " : " cannot read ") + version(newer);
   base.remedy = "deploy the consumers before the publishers";
   found.push_back(std::move(base));
+}
+
+// Each version that `chosen` holds for with all before it: data of every one may still be stored.
+template <class Chosen>
+void compare_all(const finding& base, const subject& promise, const Chosen& chosen, std::vector<finding>& found) {
+  const auto& versions = promise.versions;
+  for (auto newer = versions.begin(); newer != versions.end(); ++newer)
+    for (auto older = versions.begin(); older != newer; ++older)
+      if (chosen(newer->first))
+        compare_versions(base, promise, older->first, older->second, newer->first, newer->second,
+                         std::next(older) == newer, found);
 }
 
 void check_type(const std::string& type, const schema_files::place& was, const schema_files::place& is,
@@ -109,12 +135,9 @@ void check_new_versions(const std::string& type, const schema_files::place& was,
   auto promise = *is.what;
   promise.wanted = both(was.what->wanted, is.what->wanted);
   if (promise.wanted == is.what->wanted) return;  // check_history() looked at it
-  for (auto at = promise.versions.begin(); at != promise.versions.end(); ++at) {
-    if (at == promise.versions.begin() || was.what->versions.contains(at->first)) continue;
-    const auto before = std::prev(at);
-    compare_versions({.file = is.file, .type = type}, promise, before->first, before->second, at->first, at->second,
-                     found);
-  }
+  compare_all(
+      {.file = is.file, .type = type}, promise,
+      [&](std::uint32_t newer) { return !was.what->versions.contains(newer); }, found);
 }
 
 }  // namespace
@@ -126,7 +149,7 @@ std::vector<finding::field> broken_fields(const json::value& older, std::uint32_
                        std::uint32_t written) {
     for (const auto& each : messaging::unreadable_by(reader, writer)) {
       const auto who = "one that knows " + version(reads) + ", of a message in " + version(written) + ": ";
-      fields.push_back({each.path, shape_at(older, each.path), shape_at(newer, each.path), who + each.why});
+      fields.push_back({each.path, shape_at(older, each.path), shape_at(newer, each.path), who + each.why, each.how});
     }
   };
   if (has(wanted, compatibility::backward)) add(newer, newer_version, older, older_version);
@@ -135,13 +158,8 @@ std::vector<finding::field> broken_fields(const json::value& older, std::uint32_
 }
 
 void check_history(const schema_files& now, std::vector<finding>& found) {
-  for (const auto& [type, place] : now.types()) {
-    const auto& versions = place.what->versions;
-    for (auto at = versions.begin(); at != versions.end(); ++at)
-      if (const auto next = std::next(at); next != versions.end())
-        compare_versions({.file = place.file, .type = type}, *place.what, at->first, at->second, next->first,
-                         next->second, found);
-  }
+  for (const auto& [type, place] : now.types())
+    compare_all({.file = place.file, .type = type}, *place.what, [](std::uint32_t) { return true; }, found);
 }
 
 void check_against(const schema_files& before, const schema_files& now, std::vector<finding>& found) {

@@ -1,7 +1,7 @@
 #pragma once
 // What is wrong with the schemas of a repository: within them, and compared with what was there before.
 //
-//     auto problems = check_history(now);                   // each version with the one before it
+//     auto problems = check_history(now);                   // each version with all before it
 //     check_against(before, now, problems);                 // and what was published stays as it is
 //
 // What `before` promised counts: lowering a type's compatibility takes effect with the next change, so that nobody can
@@ -15,7 +15,11 @@
 namespace weft::cli {
 
 struct finding {
-  enum class weight : std::uint8_t { problem, note };
+  enum class weight : std::uint8_t {
+    problem,
+    undecided,  // the schemas say something that cannot be compared: somebody has to look
+    note,
+  };
 
   weight how = weight::problem;
   std::string file = {}, type = {};
@@ -25,6 +29,7 @@ struct finding {
     std::string path;      // "$.items[].count"
     std::string was, is;   // "required integer", "absent"
     std::string consumer;  // what one of them sees: "one that knows version 3, of version 2: ..."
+    messaging::judgement how = messaging::judgement::incompatible;
   };
   std::vector<field> fields = {};
   std::string remedy = {};

@@ -21,16 +21,18 @@ const json::value* member(const json::value& v, std::string_view name) {
   return v.is_object() ? v.get_object().if_contains({name.data(), name.size()}) : nullptr;
 }
 
-// Follows "$ref": "#/$defs/name".
+// Follows "$ref" to "#/$defs/name" and, of older drafts, "#/definitions/name".
 const json::value& resolve(const json::value& schema, const json::value& root) {
   const auto* at = &schema;
   for (int steps = 0; steps < max_depth; ++steps) {
     const auto* ref = member(*at, "$ref");
-    const auto* defs = member(root, "$defs");
-    constexpr std::string_view prefix = "#/$defs/";
-    if (ref == nullptr || defs == nullptr || !ref->is_string()) break;
+    if (ref == nullptr || !ref->is_string()) break;
     const auto name = text_of(ref->get_string());
-    const auto* target = name.starts_with(prefix) ? member(*defs, name.substr(prefix.size())) : nullptr;
+    const json::value* target = nullptr;
+    for (const std::string_view folder : {"$defs", "definitions"})
+      if (const auto* defs = member(root, folder);
+          defs != nullptr && name.starts_with("#/" + std::string{folder} + "/"))
+        target = member(*defs, name.substr(folder.size() + 3));
     if (target == nullptr) break;
     at = target;
   }

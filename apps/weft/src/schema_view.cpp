@@ -26,8 +26,10 @@ void number(json::writer& w, std::string_view name, std::uint64_t value) {
 }
 
 void print(std::ostream& out, const finding& f) {
-  out << (f.how == finding::weight::note ? "note: " : "") << one_line(f.type, 255) << ": " << f.what << " (" << f.file
-      << ")\n";
+  out << (f.how == finding::weight::note        ? "note: "
+          : f.how == finding::weight::undecided ? "undecided: "
+                                                : "")
+      << one_line(f.type, 255) << ": " << f.what << " (" << f.file << ")\n";
   for (const auto& each : f.fields) {
     out << "  " << one_line(each.path, max_text) << '\n';
     if (each.was != each.is)
@@ -54,6 +56,7 @@ void write(json::writer& w, const finding& f) {
     field(w, "was", each.was);
     field(w, "is", each.is);
     field(w, "consumer", each.consumer);
+    field(w, "judgement", each.how == messaging::judgement::undecided ? "undecided" : "incompatible");
     w.end_object();
   }
   w.end_array();
@@ -75,16 +78,20 @@ void write_list(json::writer& w, std::string_view name, const std::vector<findin
 }  // namespace
 
 exit_status print_findings(const terminal& to, const std::vector<finding>& found, check_extent extent) {
-  const auto problems = static_cast<std::size_t>(std::ranges::count(found, finding::weight::problem, &finding::how));
-  const auto status = problems == 0 ? exit_status::ok : exit_status::failed;
+  const auto count = [&](finding::weight how) {
+    return static_cast<std::size_t>(std::ranges::count(found, how, &finding::how));
+  };
+  const auto problems = count(finding::weight::problem), undecided = count(finding::weight::undecided);
+  const auto status = problems != 0 ? exit_status::failed : undecided != 0 ? exit_status::undecided : exit_status::ok;
   if (to.how == format::json) {
     json::writer w;
     w.begin_object();
     w.member("ok");
-    w.boolean(problems == 0);
+    w.boolean(status == exit_status::ok);
     number(w, "types", extent.types);
     number(w, "versions", extent.versions);
     write_list(w, "problems", found, finding::weight::problem);
+    write_list(w, "undecided", found, finding::weight::undecided);
     write_list(w, "notes", found, finding::weight::note);
     w.end_object();
     to.out << std::move(w).take() << '\n';
@@ -92,7 +99,10 @@ exit_status print_findings(const terminal& to, const std::vector<finding>& found
   }
   for (const auto& f : found) print(to.out, f);
   to.out << counted(extent.types, "type") << ", " << counted(extent.versions, "version") << ": "
-         << (problems == 0 ? "compatible" : counted(problems, "problem")) << '\n';
+         << (status == exit_status::ok ? std::string{"compatible"}
+             : undecided == 0          ? counted(problems, "problem")
+                                       : counted(problems, "problem") + ", " + std::to_string(undecided) + " undecided")
+         << '\n';
   return status;
 }
 
@@ -149,9 +159,17 @@ std::vector<changed_field> changes(const difference& d) {
   return list;
 }
 
+// "yes", "no", or "undecided" where none is certainly broken.
+std::string_view answer_of(const std::vector<finding::field>& broken) {
+  if (broken.empty()) return "yes";
+  const bool certain =
+      std::ranges::any_of(broken, [](const auto& each) { return each.how == messaging::judgement::incompatible; });
+  return certain ? "no" : "undecided";
+}
+
 void print_direction(std::ostream& out, const difference& d, compatibility wanted) {
   const auto broken = broken_fields(d.older, d.older_version, d.newer, d.newer_version, wanted);
-  out << to_string(wanted) << " compatible: " << (broken.empty() ? "yes" : "no") << '\n';
+  out << to_string(wanted) << " compatible: " << answer_of(broken) << '\n';
   for (const auto& each : broken)
     out << "  " << one_line(each.path, max_text) << ": " << one_line(each.consumer, max_text) << '\n';
 }

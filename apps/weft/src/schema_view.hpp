@@ -15,7 +15,7 @@ struct check_extent {
   std::size_t types = 0, versions = 0;
 };
 
-// exit_status::failed when there is a problem among them.
+// exit_status::failed when there is a problem among them, undecided when there is only what cannot be judged.
 exit_status print_findings(const terminal& to, const std::vector<finding>& found, check_extent extent);
 
 void print_types(const terminal& to, const schema_files& all);

@@ -30,7 +30,7 @@ void show(loop& l, const messaging::raw_delivery& d, const tailing& what, const 
          << view.body_line(what.max_body_bytes) << '\n';
 }
 
-// Until the context ends, the count is reached, or nobody reads any more.
+// Until the context ends, the count is reached, or what it shows gets lost, which the caller notices.
 task<result<>> follow(loop& l, messaging::consumer& from, context ctx, tailing what, terminal to) {
   for (std::uint64_t seen = 0; what.count == 0 || seen < what.count;) {
     auto next = from.try_next();
@@ -70,7 +70,6 @@ task<result<>> tail(loop& l, messaging::broker& from, context ctx, tailing what,
   to.notes << "following " << what.pattern << "; Ctrl-C ends it" << std::endl;
   auto followed = co_await follow(l, *messages, ctx, what, to);
   if (!followed && followed.error().code() == errc::cancelled) followed = {};
-  to.out << std::flush;
   static_cast<void>(co_await messages->stop(context{}.with_timeout(l, std::chrono::seconds{2})));
   co_return followed;
 }

@@ -20,6 +20,7 @@ enum class exit_status : std::uint8_t {
   ok = 0,
   failed = 1,       // it did not happen, or the answer is no
   wrong_usage = 2,  // what was asked for makes no sense
+  undecided = 3,    // the answer is neither yes nor no (schema check)
 };
 
 enum class format : std::uint8_t { text, json };

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <ostream>
+#include <streambuf>
 
 #include "bench.hpp"
 
@@ -83,6 +85,58 @@ TEST(CommandLine, SaysWhatIsWrong) {
   }
 }
 
+// Friction 16: a command that is nearly one.
+TEST(CommandLine, SuggestsCommands) {
+  EXPECT_THAT(say({"gruops"}).notes, HasSubstr("there is no command 'gruops'; did you mean 'groups'?"));
+  EXPECT_THAT(say({"dlq", "lst"}).notes, HasSubstr("there is no command 'lst'; did you mean 'list'?"));
+  EXPECT_THAT(say({"schema", "chekc"}).notes, HasSubstr("did you mean 'check'?"));
+  EXPECT_THAT(say({"mend"}).notes, Not(HasSubstr("did you mean")));
+}
+
+// Friction 16: whoever asks for JSON gets it for mistakes as well.
+TEST(CommandLine, SaysMistakesAsJson) {
+  for (const auto& arguments :
+       std::vector<std::vector<std::string>>{{"gruops", "--json"},
+                                             {"groups", "--json", "--timeout", "0s"},
+                                             {"dlq", "show", "--json"},
+                                             {"groups", "--json"},
+                                             {"schema", "check", "--json", "--registry", "none"}}) {
+    const auto said = say(arguments);
+    EXPECT_NE(said.status, exit_status::ok);
+    EXPECT_EQ(said.out, "");
+    const auto problem = json::parse(said.notes);
+    ASSERT_TRUE(problem) << said.notes;
+    EXPECT_FALSE(problem->at("error").at("message").as_string().empty());
+  }
+}
+
+// A stream whose device is full.
+class full_device : public std::streambuf {
+  int_type overflow(int_type) override { return traits_type::eof(); }
+  int sync() override { return -1; }
+};
+
+// G9: what was asked for did not arrive, so that it is no success, whatever the command.
+TEST(CommandLine, FailsWhenItsOutputIsLost) {
+  for (const auto& arguments : std::vector<std::vector<std::string>>{{"groups", "--broker", "memory:"},
+                                                                     {"groups", "--broker", "memory:", "--json"},
+                                                                     {"dlq", "list", "--json", "--broker", "memory:"},
+                                                                     {"publish", "a.b", "1", "--broker", "memory:"},
+                                                                     {"--version"},
+                                                                     {"schema", "check", "--help"}}) {
+    scenario([&](loop& l) -> task<void> {  // weft-style: closure outlives the coroutine
+      bench b{l};
+      full_device device;
+      std::ostream out{&device};
+      std::ostringstream notes;
+      text_source from{"", 16};
+      EXPECT_EQ(co_await cli::run(l, {}, arguments, {out, notes, from, b.brokers}), exit_status::failed)
+          << arguments[0];
+      EXPECT_THAT(notes.str(), HasSubstr("standard output cannot be written")) << arguments[0];
+    });
+  }
+}
+
 TEST(CommandLine, TakesTheBrokerOfTheEnvironmentUnlessItIsToldAnother) {
   ::setenv("WEFT_BROKER", "elsewhere:", 1);
   EXPECT_THAT(say({"groups"}).notes, HasSubstr("no broker for 'elsewhere:'"));
@@ -102,6 +156,13 @@ TEST(CommandLine, ShowsNoPassword) {
     EXPECT_THAT(said.notes, Not(HasSubstr("ret/"))) << said.notes;
     EXPECT_NE(said.status, exit_status::ok);
   }
+}
+
+// G9: following a file of sqlite: would keep its service out, and show nothing for ever.
+TEST(CommandLine, DoesNotFollowAFileOfSqlite) {
+  const auto said = say({"tail", "#", "--broker", "sqlite:orders.db"});
+  EXPECT_EQ(said.status, exit_status::failed);
+  EXPECT_THAT(said.notes, HasSubstr("a file of sqlite: belongs to one process"));
 }
 
 TEST(KnownBrokers, SayWhyMemoryIsNoUse) {

@@ -44,6 +44,8 @@ TEST(DeadLetters, AreListed) {
     const auto two = co_await b.run({"dlq", "list", "--group", "billing", "--limit", "2", "--json"});
     const auto list = two.parsed().as_array();
     EXPECT_EQ(list.size(), 2u);
+    // Friction 16: the group as the other commands take it.
+    EXPECT_EQ((co_await b.run({"dlq", "list", "billing", "--limit", "2", "--json"})).out, two.out);
     EXPECT_EQ(list[1].at("id").as_string(), "m-2");
     EXPECT_EQ(list[1].at("number").as_int64(), 2);
     EXPECT_EQ(two.notes, "there are more; --after 2 shows the next\n");

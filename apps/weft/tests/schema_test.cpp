@@ -108,6 +108,37 @@ TEST_F(Schemas, MayGrow) {
   EXPECT_EQ(said.out, "1 type, 2 versions: compatible\n");
 }
 
+// C8: what cannot be judged is neither a yes nor a no.
+TEST_F(Schemas, ThatCannotBeJudgedHaveAStatusOfTheirOwn) {
+  const std::string lax{R"({"type":"string"})"}, strict{R"({"type":"string","not":{"const":""}})"};
+  write("schemas.json", registry("notes", "backward", {lax, strict}));
+  const auto said = say({"check"});
+  EXPECT_EQ(said.status, exit_status::undecided);
+  EXPECT_THAT(said.out, AllOf(HasSubstr("undecided: notes: whether version 2 is backward compatible with version 1 "
+                                        "cannot be judged (schemas.json)\n"),
+                              HasSubstr("cannot be judged: the reader's \"not\"\n"),
+                              HasSubstr("1 type, 2 versions: 0 problems, 1 undecided\n")));
+  const auto parsed = say({"check", "--json"}).parsed();
+  EXPECT_FALSE(parsed.at("ok").as_bool());
+  EXPECT_TRUE(parsed.at("problems").as_array().empty());
+  EXPECT_EQ(parsed.at("undecided").at(0).at("fields").at(0).at("judgement").as_string(), "undecided");
+  EXPECT_THAT(say({"diff", "notes"}).out, HasSubstr("backward compatible: undecided\n"));
+  EXPECT_EQ(say({"add", "notes", "3", "-"}, lax).status, exit_status::ok);
+  EXPECT_EQ(say({"add", "notes", "4", "-"}, strict).status, exit_status::failed);
+}
+
+// F17: data of version 1 is still stored when version 3 comes.
+TEST_F(Schemas, AreComparedWithAllEarlierVersions) {
+  const std::string with_number{R"({"type":"object","properties":{"a":{"type":"integer"}}})"};
+  const std::string without{R"({"type":"object","properties":{}})"};
+  const std::string with_text{R"({"type":"object","properties":{"a":{"type":"string"}}})"};
+  write("schemas.json", registry("t", "backward", {with_number, without, with_text}));
+  const auto said = say({"check"});
+  EXPECT_EQ(said.status, exit_status::failed);
+  EXPECT_THAT(said.out,
+              AllOf(HasSubstr("version 3 is not backward compatible with version 1"), HasSubstr("1 problem\n")));
+}
+
 TEST_F(Schemas, ThatWerePublishedStayAsTheyWere) {
   write("before.json", registry("orders.placed", "backward", {std::string{order_1}, std::string{order_1}}));
   write("schemas.json", registry("orders.placed", "backward", {with(order_1, R"("integer")", R"("number")")}));

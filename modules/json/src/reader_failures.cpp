@@ -1,3 +1,4 @@
+#include <weft/base/closest_name.hpp>
 #include <weft/json/reader.hpp>
 
 #include <algorithm>
@@ -28,34 +29,9 @@ bool is_plain(std::string_view name) {
   });
 }
 
-// Levenshtein's, over names of bounded length.
-std::size_t edits_between(std::string_view a, std::string_view b) {
-  a = a.substr(0, longest_name_shown);
-  b = b.substr(0, longest_name_shown);
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 // "; did you mean "port"?", or the list to choose from.
 std::string suggestion(std::string_view got, std::span<const std::string_view> known) {
-  std::size_t best = std::max<std::size_t>(got.size() / 3, 2) + 1;
-  std::string_view closest;
-  for (const auto name : known) {
-    if (const auto edits = edits_between(got, name); edits < std::min(best, name.size())) {
-      best = edits;
-      closest = name;
-    }
-  }
+  const auto closest = closest_name(got, known);
   if (!closest.empty()) return "; did you mean \"" + std::string{closest} + "\"?";
   if (known.empty()) return "; there are none here";
   std::string out = "; known are ";

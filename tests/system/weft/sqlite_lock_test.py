@@ -34,7 +34,8 @@ class SqliteLock(unittest.TestCase):
                               timeout=PATIENCE, check=False)
 
     def start_holder(self):
-        holder = subprocess.Popen([WEFT, "tail", "#", "--broker", self.broker], stdin=subprocess.DEVNULL,
+        # It publishes what it reads, and reads nothing.
+        holder = subprocess.Popen([WEFT, "publish", "a", "--lines", "-", "--broker", self.broker], stdin=subprocess.PIPE,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.addCleanup(holder.communicate)
         self.addCleanup(holder.kill)
@@ -62,6 +63,15 @@ class SqliteLock(unittest.TestCase):
                 let_in = self.weft("publish", "orders.placed", '{"id": 7}')
                 self.assertEqual(let_in.returncode, 0, let_in)
                 self.assertEqual(self.weft("groups").returncode, 0)
+
+    def test_output_that_is_lost_is_a_failure(self):
+        """G9: a script that saves dead letters before it purges them must not go on."""
+        for words in (("groups", "--json"), ("dlq", "list", "--json"), ("groups", "--help"), ("--version",)):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                done = subprocess.run([WEFT, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE,
+                                      check=False, env={**os.environ, "WEFT_BROKER": self.broker})
+            self.assertEqual(done.returncode, 1, (words, done))
+            self.assertIn("standard output cannot be written", done.stderr)
 
 
 if __name__ == "__main__":
