@@ -94,6 +94,8 @@ civil civil_of(sys_seconds at) {
 }  // namespace
 
 std::string format_rfc3339(wall_time at) {
+  if (at == wall_time::max()) return "9999-12-31T23:59:59Z";
+  if (at == wall_time::min()) return "0001-01-01T00:00:00Z";
   const auto whole = floor<seconds>(at);
   const auto fraction = duration_cast<nanoseconds>(at - whole).count();
   const auto c = civil_of(whole);
@@ -159,11 +161,15 @@ result<wall_time> parse_rfc3339(std::string_view text) {
   }
   const auto base = c.seconds();
   if (!in.done() || !base) return malformed();
-  // A system_clock of nanoseconds reaches from 1678 to 2261.
-  if (c.year < 1678 || c.year > 2261)
-    return fail(errc::invalid_argument, "expected a time between the years 1678 and 2261");
-  return time_point_cast<system_clock::duration>(nanosecond_time{(*base - offset).time_since_epoch()} +
-                                                 nanoseconds{nanos});
+  // What is far beyond is how many programs write "always" and "never".
+  if (c.year <= 1) return wall_time::min();
+  if (c.year == 9999) return wall_time::max();
+  __extension__ using wide = __int128;
+  const auto since_epoch = wide{(*base - offset).time_since_epoch().count()} * 1'000'000'000 + nanos;
+  // A system_clock of nanoseconds reaches from 1677-09-21 to 2262-04-11.
+  if (since_epoch < nanoseconds::min().count() || since_epoch > nanoseconds::max().count())
+    return fail(errc::invalid_argument, "the time is not between 1677-09-21 and 2262-04-11, the range that can be kept");
+  return time_point_cast<system_clock::duration>(nanosecond_time{nanoseconds{static_cast<std::int64_t>(since_epoch)}});
 }
 
 std::string format_http_date(wall_time at) {

@@ -38,7 +38,7 @@ bool codec<wall_time>::read(reader& r, wall_time& out) {
   std::string_view text;
   if (!r.read_text(text)) return false;
   const auto parsed = parse_rfc3339(text);
-  if (!parsed) return r.fail("expected a time such as \"2026-02-01T09:30:00Z\" (RFC 3339)");
+  if (!parsed) return r.fail(std::string{parsed.error().message()});
   out = *parsed;
   return true;
 }

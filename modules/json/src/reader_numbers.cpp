@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <optional>
 
 namespace weft::json {
 
@@ -83,6 +84,31 @@ bool reader::lex_number(token& t, std::string_view expected) {
   return true;
 }
 
+namespace {
+
+// The power of ten of the first digit that is not 0; nothing for a zero. "0.001" and "1e-3" have -3.
+template <class Token>
+std::optional<std::int64_t> order_of(const Token& t) {
+  std::int64_t order = 0, behind_point = 0;
+  bool point = false, found = false;
+  for (const char* at = t.begin; at != t.end && (*at | 0x20) != 'e'; ++at) {
+    if (*at == '-') continue;
+    if (*at == '.') {
+      point = true;
+      continue;
+    }
+    behind_point += point ? 1 : 0;
+    if (found)
+      order += point ? 0 : 1;
+    else if (found = *at != '0'; found)
+      order = -behind_point;
+  }
+  if (!found) return std::nullopt;
+  return order + t.exponent + behind_point;  // t.exponent counts the digits behind the point already
+}
+
+}  // namespace
+
 bool reader::to_double(const token& t, double& out) {
   if (t.fits && t.mantissa <= exact_in_double && t.exponent >= -22 && t.exponent <= 22) [[likely]] {
     // Both are exact doubles, so that one rounding gives the nearest (Clinger 1990).
@@ -93,11 +119,8 @@ bool reader::to_double(const token& t, double& out) {
   }
   const auto [end, failure] = std::from_chars(t.begin, t.end, out);
   if (failure == std::errc{}) return true;
-  if (t.fits && t.mantissa == 0) {
-    out = t.negative ? -0.0 : 0.0;
-    return true;
-  }
-  if (t.exponent + t.digits < 0) {  // closer to zero than any double
+  // Out of range: either way.
+  if (!order_of(t) || *order_of(t) < 0) {
     out = t.negative ? -0.0 : 0.0;
     return true;
   }

@@ -4,6 +4,7 @@
 // Reading tries the fields in the order they are declared, which is how most writers send them: then a field costs one
 // comparison with its quoted name. Any other order works, a little slower. A field that appears twice is refused
 // (as RFC 7493 asks); an unknown field that appears twice is ignored with the rest of what is unknown.
+// A name that an enum does not have is refused, unless its traits name an enumerator for it.
 // An enum value that has no described name is a bug of the writer's; it is written as its number, which no reader
 // takes.
 #include <weft/json/codec.hpp>
@@ -112,10 +113,14 @@ struct struct_codec<T, List<D...>> {
   template <class Field>
   using member_type = std::remove_cvref_t<decltype(std::declval<T&>().*Field::pointer)>;
 
+  template <class Field>
+  static constexpr bool may_be_missing = optional_field<member_type<Field>> ||
+                                         field_name<T, Field>::note.missing == missing_fields::keep_default;
+
   static consteval fields find_required() {
     fields out;
     std::size_t i = 0;
-    ((optional_field<member_type<D>> ? void() : out.add(i), ++i), ...);
+    ((may_be_missing<D> ? void() : out.add(i), ++i), ...);
     return out;
   }
   static const fields& required() {
@@ -190,8 +195,13 @@ struct struct_codec<T, List<D...>> {
                              std::vector<std::string_view>& required_names) {
     using member = member_type<Field>;
     constexpr std::string_view name = field_name<T, Field>::value;
-    if constexpr (!optional_field<member>) {
+    if constexpr (!may_be_missing<Field>) {
       if (defaults == nullptr) required_names.push_back(name);
+    } else if constexpr (!optional_field<member>) {
+      if (defaults == nullptr) {
+        const T own{};
+        return write_property<Field>(s, &own, required_names);
+      }
     }
     std::string default_json;
     if (defaults != nullptr && !left_out<member>(defaults->*Field::pointer)) {
@@ -244,11 +254,19 @@ struct enum_codec<E, List<D...>> {
   static constexpr auto form = kind::string;
   static constexpr std::array<std::string_view, sizeof...(D)> names{field_name<E, D>::value...};
   static constexpr std::array<E, sizeof...(D)> values{D::value...};
+  // Of an enumerator that stands for names that are not known here. Keys of maps stay strict: two would be one.
+  static constexpr bool has_unknown = requires { traits<E>::unknown; };
 
   static bool read(reader& r, E& out) {
     std::string_view text;
     if (!r.read_text(text)) return false;
-    return parse_key(text, out) || r.unknown_name(text, names);
+    if (parse_key(text, out)) return true;
+    if constexpr (has_unknown) {
+      out = traits<E>::unknown;
+      return true;
+    } else {
+      return r.unknown_name(text, names);
+    }
   }
 
   static void write(writer& w, E v) {
@@ -259,6 +277,11 @@ struct enum_codec<E, List<D...>> {
 
   static void schema(schema_writer& s) {
     s.keyword("type", "string");
+    if constexpr (!has_unknown) s.raw("enum", name_list());
+    else s.raw("examples", name_list());
+  }
+
+  static std::string name_list() {
     writer list;
     list.begin_array();
     for (const auto name : names) {
@@ -266,7 +289,7 @@ struct enum_codec<E, List<D...>> {
       list.string(name);
     }
     list.end_array();
-    s.raw("enum", std::move(list).take());
+    return std::move(list).take();
   }
 
   static bool parse_key(std::string_view text, E& out) {

@@ -6,20 +6,22 @@
 //     BOOST_DESCRIBE_STRUCT(item, (), (sku, quantity))
 //     BOOST_DESCRIBE_STRUCT(order, (), (id, items, note, at))
 //
-//     WEFT_TRY(auto o, json::decode<order>(text));      // or "$.items[2].quantity: expected a whole number, got a
-//     string" std::string text = json::encode(o);
+//     WEFT_TRY(auto o, json::decode<order>(text));  // or "$.items[2].quantity: expected a whole number, got a string"
+//     std::string again = json::encode(o);
 //
 // Types: described structs (nested, inherited) and enums, bool, integers (range-checked), float, double, std::string,
-// std::optional, vector, array, deque, list, set, map and unordered_map, unique_ptr and shared_ptr, std::variant,
+// std::optional, json::nullable (absent, null and value apart), vector, array, deque, list, set, map and unordered_map, unique_ptr and shared_ptr, std::variant,
 // weft::strong, uuid, wall_time, durations, json::value (value.hpp), and whatever has a codec of its own (codec.hpp).
 //
-// A missing field is an error unless its type is optional; unknown fields are ignored; decode_options changes both.
+// A missing field is an error unless its type is optional or its traits say that it has a default; unknown fields are
+// ignored; decode_options changes both.
 // A field or key that appears twice is refused. Errors are errc::invalid_argument. No shared state: any thread.
 // Encoding cannot fail (writer.hpp says what becomes of NaN and of bytes that are not UTF-8).
 #include <weft/json/codec.hpp>
 #include <weft/json/codec_containers.hpp>
 #include <weft/json/codec_described.hpp>
 #include <weft/json/codec_variant.hpp>
+#include <weft/json/nullable.hpp>
 
 #include <expected>
 #include <string>

@@ -10,12 +10,22 @@
 //       static constexpr std::string_view name = "order_line";                 // in tags and in schemas
 //       static constexpr std::string_view description = "One line of an order";
 //       static constexpr weft::json::field_note fields[] = {
-//           {.member = "sku", .name = "SKU", .description = "Stock keeping unit"}};
+//           {.member = "sku", .name = "SKU", .description = "Stock keeping unit"},
+//           {.member = "unit_price", .missing = weft::json::missing_fields::keep_default}};   // may be left out
+//     };
+//
+// An enum that others may extend names the enumerator that stands for what is not known here:
+//
+//     template <>
+//     struct weft::json::traits<payment> {
+//       static constexpr auto unknown = payment::other;       // "cheque" is read as payment::other, not refused
 //     };
 //
 // `names` and `fields` hold for enumerators of a described enum as well. For an inherited member, what the traits of
 // the derived struct leave open is taken from those of the struct that declares it. A std::variant's traits may name
 // its tag: `static constexpr std::string_view tag = "kind";` (default "type").
+#include <weft/json/options.hpp>
+
 #include <array>
 #include <boost/describe/enumerators.hpp>
 #include <boost/describe/members.hpp>
@@ -36,6 +46,8 @@ struct field_note {
   std::string_view member;            // the C++ name
   std::string_view name = {};         // the JSON name, when it is another than `names` makes
   std::string_view description = {};  // for the schema
+  // keep_default: the field may be missing, and then keeps what its default member initialiser gave it.
+  missing_fields missing = missing_fields::refuse;
 };
 
 template <class T>
@@ -117,6 +129,7 @@ consteval field_note note_of(std::string_view member) {
     const field_note inherited = own_note_of<Owner>(member);
     if (note.name.empty()) note.name = inherited.name;
     if (note.description.empty()) note.description = inherited.description;
+    if (note.missing == missing_fields::refuse) note.missing = inherited.missing;
   }
   return note;
 }
