@@ -65,6 +65,7 @@ struct service_call {
   resilience::priority priority = resilience::priority::normal;
   answer_content content = answer_content::streamed;  // of send(); get() and post() take it whole
   resilience::decision_record* record = nullptr;      // filled with what happened; must outlive the call
+  json::decode_options decode = {};                   // of get() and post()
 };
 
 class service_client {
@@ -110,14 +111,14 @@ task<result<T>> service_client::get(context ctx, std::string path, service_call 
   call.content = answer_content::whole;
   auto answer = co_await send(std::move(ctx), http::request{http::method::get, path}, call);
   if (!answer) co_return fail(std::move(answer).error());
-  co_return co_await answer->template as<T>(options().content_limit);
+  co_return co_await answer->template as<T>(options().content_limit, call.decode);
 }
 
 template <class T, class Content>
 task<result<T>> service_client::post(context ctx, std::string path, const Content& content, service_call call) {
   auto answer = co_await post_json(std::move(ctx), std::move(path), json::encode(content), call);
   if (!answer) co_return fail(std::move(answer).error());
-  co_return co_await answer->template as<T>(options().content_limit);
+  co_return co_await answer->template as<T>(options().content_limit, call.decode);
 }
 
 }  // namespace weft::discovery

@@ -71,9 +71,9 @@ class client {
 
   task<result<response>> get_raw(context ctx, std::string path);
   template <class T>
-  task<result<T>> get(context ctx, std::string path);
+  task<result<T>> get(context ctx, std::string path, weft::json::decode_options how = {});
   template <class T, class Content>
-  task<result<T>> post(context ctx, std::string path, const Content& content);
+  task<result<T>> post(context ctx, std::string path, const Content& content, weft::json::decode_options how = {});
 
   // Closes idle connections; those in use are closed when they are done.
   void close_idle();
@@ -87,17 +87,17 @@ class client {
 };
 
 template <class T>
-task<result<T>> client::get(context ctx, std::string path) {
+task<result<T>> client::get(context ctx, std::string path, weft::json::decode_options how) {
   auto answer = co_await get_raw(std::move(ctx), std::move(path));
   if (!answer) co_return fail(std::move(answer).error());
-  co_return co_await answer->template as<T>();
+  co_return co_await answer->template as<T>(body::default_limit, how);
 }
 
 template <class T, class Content>
-task<result<T>> client::post(context ctx, std::string path, const Content& content) {
+task<result<T>> client::post(context ctx, std::string path, const Content& content, weft::json::decode_options how) {
   auto answer = co_await post_raw(std::move(ctx), std::move(path), weft::json::encode(content));
   if (!answer) co_return fail(std::move(answer).error());
-  co_return co_await answer->template as<T>();
+  co_return co_await answer->template as<T>(body::default_limit, how);
 }
 
 }  // namespace weft::http

@@ -83,6 +83,11 @@ class request {
   // The content as JSON, decoded; errc::invalid_argument says what is wrong and where. See json_text().
   template <class T>
   [[nodiscard]] task<result<T>> json(std::optional<std::size_t> limit = {}, weft::json::decode_options options = {});
+  // The same for options alone: r.json<patch>({.unknown_fields = json::unknown_fields::refuse}).
+  template <class T>
+  [[nodiscard]] task<result<T>> json(weft::json::decode_options options) {
+    return json<T>(std::nullopt, options);
+  }
   // The content when it is JSON by its Content-Type: application/json, or any type that ends in "+json"; else the
   // request is answered 415. Without the field programs are believed, browsers are not (they send Origin or
   // Sec-Fetch-Site): a page of another site can have them send a body without a type, or with that of a form, and no
@@ -131,7 +136,7 @@ class response {
   // The content as JSON, decoded. A status of 400 or more is an error with the status' code and the server's message;
   // content that is not what was expected is errc::data_loss, since it is the sender's fault and not the caller's.
   template <class T>
-  [[nodiscard]] task<result<T>> as(std::size_t limit = body::default_limit);
+  [[nodiscard]] task<result<T>> as(std::size_t limit = body::default_limit, weft::json::decode_options how = {});
 
   http::status status = http::status::ok;
   http::headers headers;
@@ -201,10 +206,10 @@ response response::json(const T& value, http::status s) {
 }
 
 template <class T>
-task<result<T>> response::as(std::size_t limit) {
+task<result<T>> response::as(std::size_t limit, weft::json::decode_options how) {
   auto text = co_await successful_text(limit);
   if (!text) co_return fail(std::move(text).error());
-  auto value = weft::json::decode<T>(*text);
+  auto value = weft::json::decode<T>(*text, how);
   if (!value) co_return undecodable(value.error());
   co_return value;
 }
