@@ -1,6 +1,7 @@
-"""Checks the Markdown files: relative links lead somewhere, and snippets equal the code they show.
+"""Checks the Markdown files: relative links lead somewhere, snippets equal the code they show, and the metrics that they
+and the public headers name are those of the code (metrics.py).
 
-    check.py [--fix]     --fix rewrites the snippets from the code
+    check.py [--fix]     --fix rewrites the snippets, and the list of metrics, from the code
 
 A snippet is a fenced block right after a comment that names a file and a region of it:
 
@@ -17,6 +18,8 @@ import re
 import subprocess
 import sys
 import textwrap
+
+import metrics
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SNIPPET = re.compile(r"^(?P<indent> *)<!-- snippet: (?P<file>[^\s#]+)(?:#(?P<region>[\w-]+))? -->[ ]*$")
@@ -139,8 +142,46 @@ def markdown_files():
     return sorted(each for each in files if each.parts[0] not in ("build", ".git"))
 
 
+def check_metrics(options):
+    """(file, line, problem): names that the code does not have, and a list that is not the code's."""
+    known, others = metrics.read(ROOT)
+    wanted = metrics.listed(known)
+    if load_file(metrics.LIST) != wanted:
+        if "--fix" in options:
+            (ROOT / metrics.LIST).write_text(wanted, encoding="utf-8")
+            print(f"{metrics.LIST}: rewritten")
+        else:
+            yield metrics.LIST, 1, "the list of metrics differs from the code: ./dev docs --fix rewrites it"
+    for path in markdown_files():
+        text = load_file(path)
+        if text is not None and path != metrics.LIST:
+            for line, problem in metrics.check_text(text.split("\n"), known, others):
+                yield path, line, problem
+    for path in sorted(ROOT.glob("modules/*/include/**/*.hpp")):
+        for line, problem in metrics.check_text(metrics.comment_lines(path.read_text(encoding="utf-8")), known, others):
+            yield path.relative_to(ROOT), line, problem
+
+
+DOCUMENT = re.compile(r"\b((?:docs|modules)/[\w/.-]+\.md)\b")
+
+
+def check_headers():
+    """(file, line, problem): documents that public headers refer to and that are not there. They are installed."""
+    for path in sorted(ROOT.glob("modules/*/include/**/*.hpp")):
+        module = path.relative_to(ROOT).parts[1]
+        for number, line in enumerate(metrics.comment_lines(path.read_text(encoding="utf-8")), 1):
+            for document in DOCUMENT.findall(line):
+                if not (ROOT / document).exists():
+                    yield path.relative_to(ROOT), number, f"there is no {document}"
+            if "README" in line and not (ROOT / "modules" / module / "README.md").exists():
+                yield path.relative_to(ROOT), number, f"there is no modules/{module}/README.md"
+
+
 def main(options):
     count = files = 0
+    for path, line, problem in [*check_metrics(options), *check_headers()]:
+        count += 1
+        print(f"{path}:{line}: {problem}")
     for path in markdown_files():
         text = load_file(path)
         if text is None:

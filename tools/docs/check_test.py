@@ -3,6 +3,7 @@ import pathlib
 import sys
 
 import check
+import metrics
 
 FILES = {
     "a.cpp": "int before;\n  // [one]\n  int a;\n    int b;\n  // [inner]\n\n  int c;\n  // [/inner]\n  // [/one]\n"
@@ -37,8 +38,54 @@ LINKS = [
 ]
 
 
-def main():
+CODE = """
+  // metrics.add_counter("weft_commented_total", "Not there.");
+  requests_ = m->add_counter("weft_a_requests_total", "Requests, by {what}.", std::vector<std::string>{"method", "status"});
+  seconds_ = m->add_histogram("weft_a_seconds", "Time, "
+                              "in all.", {"route"}, bounds);
+  waiting_ = m->add_gauge("weft_a_waiting", "Waiting.").with({});
+  dropped_ = o.metrics->add_callback(callback_kind::counter, "weft_a_dropped_total", "Lost.",
+                                     [pool] { return f(pool, 1); }, {{"reason", "queue"}});
+  other_ = add(metric_kind::counter, "weft_a_overflow_total", "Beyond.", {"metric"});
+  mine_ = m->add_counter("shop_orders_total", "An application's.");
+"""
+KNOWN = {
+    "weft_a_requests_total": ("counter", ["method", "status"], "Requests, by {what}."),
+    "weft_a_seconds": ("histogram", ["route"], "Time, in all."),
+    "weft_a_waiting": ("gauge", [], "Waiting."),
+    "weft_a_dropped_total": ("counter", ["reason"], "Lost."),
+    "weft_a_overflow_total": ("counter", ["metric"], "Beyond."),
+}
+# (text, the number of problems)
+NAMES = [
+    ("`weft_a_requests_total{method,status}` and weft_a_seconds_bucket{route=\"/\",le=\"1\"}", 0),
+    ("`weft_b_requests_total`", 1),
+    ("`weft_a_requests_total{route}`", 1),
+    ("`weft_a_requests_total{method=\"GET\",peer=\"x\"}`", 1),
+    ("`weft_a_*`, `weft_a_`", 0),
+    ("`weft_b_*`", 1),
+    ("`weft_table` of the database, weft_module(json), weft_x.cpp, a/weft_y", 0),
+]
+
+
+def check_names():
     wrong = 0
+    if (found := metrics.metrics_of(metrics.without_comments(CODE))) != KNOWN:
+        wrong += 1
+        print(f"of the code: {found}")
+    for text, expected in NAMES:
+        found = list(metrics.check_text([text], KNOWN, {"weft_table"}))
+        if len(found) != expected:
+            wrong += 1
+            print(f"expected {expected} problems, found {found} in {text}")
+    if "| `weft_a_requests_total` | counter | `method`, `status` | Requests" not in metrics.listed(KNOWN):
+        wrong += 1
+        print(metrics.listed(KNOWN))
+    return wrong
+
+
+def main():
+    wrong = check_names()
     for text, expected, rewritten in SNIPPETS:
         problems, fixed = check.check_snippets(text.split("\n"), lambda file: FILES.get(str(file)))
         if len(problems) != expected or "\n".join(fixed) != (rewritten or text):
@@ -51,7 +98,7 @@ def main():
         if len(found) != expected:
             wrong += 1
             print(f"expected {expected} problems, found {found} in {text}")
-    print(f"{len(SNIPPETS) + len(LINKS)} cases, {wrong} wrong")
+    print(f"{len(SNIPPETS) + len(LINKS) + len(NAMES) + 2} cases, {wrong} wrong")
     return 1 if wrong else 0
 
 

@@ -1,7 +1,8 @@
 #pragma once
 // "Did you mean": the name that somebody probably meant, of those there are.
 //
-//     closest_name("prot", {"port", "host"})      // "port"
+//     const std::vector<std::string_view> known{"port", "host"};
+//     const auto meant = closest_name("prot", known);               // "port"
 #include <algorithm>
 #include <cstddef>
 #include <span>

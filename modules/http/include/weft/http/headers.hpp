@@ -3,7 +3,7 @@
 //
 //     headers h;
 //     h.set("Content-Type", "application/json");
-//     if (auto type = h.get("content-type")) ...
+//     const std::string_view type = h.get("content-type").value_or("text/plain");
 //
 // What add() and set() take is copied; add_view() keeps a view, for text that outlives the headers: literals, and the
 // fields of a received message, which stay in its read buffer. Values are not checked here; a message with a field that

@@ -2,7 +2,7 @@
 // From a method and a path to the handler that answers.
 //
 //     router routes;
-//     routes.get("/users/{id}", [&](request& r, user_id id) -> task<result<response>> { ... });
+//     routes.get("/users/{id}", show_user);          // task<result<response>> show_user(request& r, user_id id);
 //     routes.post("/users", create_user);
 //     routes.get("/files/{path*}", static_files(loop, "/srv/files"));
 //     routes.mount("/api", api_routes());

@@ -2,7 +2,7 @@
 // Brokers by URL. A program names the kinds that it has, so that nothing registers itself:
 //
 //     broker_factory brokers;
-//     brokers.add("memory", memory_brokers()).add("amqp", amqp::brokers());
+//     brokers.add("memory", memory_brokers()).add("amqp", amqp_brokers());
 //     WEFT_CO_TRY(auto bus, co_await brokers.open(loop, ctx, settings.broker_url));
 //
 // Filled at start-up; open() may then be called from any loop.

@@ -4,8 +4,8 @@
 //
 //     inline constexpr messaging::procedure<price_query, price> get_price{"prices.get"};
 //
-//     answer(router, get_price, {.group = "prices"}, [&](const context& ctx, const price_query& q) { return look_up(q);
-//     });
+//     answer(router, get_price, {.group = "prices"},
+//            [&](const context& ctx, const price_query& q) { return look_up(ctx, q); });
 //
 //     requester ask{loop, *broker};
 //     WEFT_CO_TRY_VOID(co_await ask.start(ctx));

@@ -2,9 +2,9 @@
 // Old events in new clothes: a chain of steps, each from one version of a type's data to the next.
 //
 //     upcasters old;
-//     old.add<order_placed_v1, order_placed_v2>("orders.placed", 1, [](order_placed_v1 o) -> result<order_placed_v2>
-//     {...}); old.add_json("orders.placed", 2, [](json::value v) -> result<json::value> { ... return v; }); router
-//     bus{loop, *broker, {.upcast = &old}};            // handlers of version 3 see 1, 2 and 3
+//     old.add<order_placed_v1, order_placed_v2>("orders.placed", 1, with_currency);
+//     old.add_json("orders.placed", 2, [](json::value v) -> result<json::value> { return v; });
+//     router bus{loop, *broker, {.upcast = &old}};            // handlers of version 3 see 1, 2 and 3
 //
 // Data that is newer than the reader is read as it is: unknown fields are ignored. Filled at start-up; const from then
 // on, for any thread.

@@ -1,7 +1,7 @@
 #pragma once
 // From an endpoint to a stream: resolves the name, tries its addresses, and speaks TLS where the scheme asks for it.
 //
-//     WEFT_TRY(auto at, net::endpoint::parse("https://users.internal"));
+//     WEFT_CO_TRY(auto at, net::endpoint::parse("https://users.internal"));
 //     WEFT_CO_TRY(auto s, co_await net::dial(loop, ctx, at, {.tls = tls}));
 //
 // Addresses are tried in the resolver's order, a next one as soon as one fails or has been silent for `stagger`; the

@@ -1,8 +1,8 @@
 #pragma once
 // Where a service is, as configuration and users write it: a scheme, a host and a port, or the path of a Unix socket.
 //
-//     WEFT_TRY(auto at, net::endpoint::parse("https://users.internal:8443"));
-//     auto s = co_await net::dial(loop, ctx, at, {.tls = &tls});
+//     WEFT_CO_TRY(auto at, net::endpoint::parse("https://users.internal:8443"));
+//     auto s = co_await net::dial(loop, ctx, at, {.tls = tls});
 //
 // Forms: "http://host:port", "https://[::1]" (80 and 443 are the default ports of http and https), "tcp://host:port",
 // "tls://host:port", "host:port" (tcp), "unix:/run/weft.sock". Nothing may follow but one "/". RFC 3986, section 3.2.

@@ -2,11 +2,11 @@
 // Counters, gauges and histograms, exposed as Prometheus' text format 0.0.4.
 //
 //     observe::registry metrics;
-//     auto requests = metrics.add_counter("weft_http_server_requests_total", "Requests answered.", {"method",
-//     "status"}); auto seconds = metrics.add_histogram("weft_http_server_request_duration_seconds", "Time to answer.");
+//     auto requests = metrics.add_counter("shop_orders_total", "Orders taken.", {"method", "status"});
+//     auto seconds = metrics.add_histogram("shop_order_duration_seconds", "Time to take one.");
 //     const auto ok = requests.with({"GET", "200"});          // resolve once, keep
 //     ok.add();  seconds.record(elapsed);                     // a relaxed increment on this thread's own cache line
-//     response.body = metrics.expose();                       // content type: registry::content_type
+//     const std::string text = metrics.expose();              // content type: registry::content_type
 //
 // Every call may be made from any thread, without locks but for callbacks; start-up code of several cores may add the
 // same metric, and gets the same one. Handles are plain values that stay good as long as the registry; one that is
@@ -161,7 +161,7 @@ class registry {
   registry& operator=(const registry&) = delete;
   ~registry();
 
-  // Names: letters, digits and _ ; a counter's ends in _total. See the module's README for weft's own.
+  // Names: letters, digits and _ ; a counter's ends in _total. docs/metrics.md lists weft's own.
   counter add_counter(std::string_view name, std::string_view help);
   counter_family add_counter(std::string_view name, std::string_view help, std::vector<std::string> labels);
   gauge add_gauge(std::string_view name, std::string_view help);
