@@ -1,0 +1,7 @@
+#include <boost/describe/class.hpp>
+struct user_view {
+  std::string name;
+};
+BOOST_DESCRIBE_STRUCT(user_view, (), (name))
+extern weft::loop& loop;
+extern context ctx;

@@ -1,0 +1,1 @@
+// The example takes nothing for given.

@@ -1,0 +1,13 @@
+#include <weft/messaging/router.hpp>
+#include <boost/describe/class.hpp>
+struct order_placed_v1 {
+  int cents = 0;
+};
+BOOST_DESCRIBE_STRUCT(order_placed_v1, (), (cents))
+struct order_placed_v2 {
+  int cents = 0;
+};
+BOOST_DESCRIBE_STRUCT(order_placed_v2, (), (cents))
+result<order_placed_v2> with_currency(order_placed_v1 old);
+extern weft::loop& loop;
+extern std::unique_ptr<messaging::broker> broker;

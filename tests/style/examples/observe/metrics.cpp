@@ -1,0 +1,1 @@
+constexpr double elapsed = 0.25;

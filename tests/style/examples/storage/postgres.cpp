@@ -1,0 +1,4 @@
+#include <weft/runtime/context.hpp>
+#include <weft/runtime/loop.hpp>
+extern weft::loop& loop;
+extern weft::context ctx;
