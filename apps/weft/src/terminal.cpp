@@ -119,7 +119,8 @@ result<std::chrono::milliseconds> parse_time(std::string_view text, std::string_
     const error e{errc::invalid_argument, std::string{what_for} + ": '" + std::string{text} + "' is no time"};
     return fail(e.with_remedy("write it as 250ms, 5s, 10m or 1h"));
   }
-  return *time;
+  // Nothing takes longer than the longest time that a clock can count.
+  return std::min(*time, std::chrono::floor<std::chrono::milliseconds>(std::chrono::nanoseconds::max()));
 }
 
 std::string counted(std::size_t number, std::string_view what) {

@@ -181,6 +181,14 @@ TEST(Text, LosesPasswordsOnly) {
   EXPECT_EQ(without_passwords("://"), "://");
 }
 
+// A11: a time beyond what a clock can count is as long as there is, not one in the past.
+TEST(Text, HasTimesThatDoNotWrapRound) {
+  const auto longest = parse_time("99999999999h", "--timeout").value();
+  EXPECT_GT(std::chrono::nanoseconds{longest}, std::chrono::years{290});
+  EXPECT_EQ(parse_time("5s", "--timeout").value(), std::chrono::seconds{5});
+  EXPECT_FALSE(parse_time("-5s", "--timeout"));
+}
+
 TEST(Text, IsSafeToShow) {
   EXPECT_EQ(one_line("a\tb\r\nc\x1b[0m\x7f\xc2\x9bü\xff", 100), "a\\tb\\r\\nc\\x1b[0m\\x7f\\xc2\\x9bü\\xff");
   EXPECT_EQ(several_lines("a\tb\n\r", 100), "a\tb\n\\r");

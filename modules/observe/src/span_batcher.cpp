@@ -1,6 +1,8 @@
 #include <weft/base/saturating.hpp>
 #include <weft/observe/span_batcher.hpp>
 
+#include <weft/runtime/guarded.hpp>
+
 #include <algorithm>
 #include <iterator>
 #include <stdexcept>
@@ -56,7 +58,10 @@ task<void> span_batcher::send_all() {
     queue_.erase(queue_.begin(), end);
     queued_gauge_.subtract(static_cast<std::int64_t>(size));
     const auto ctx = exports_.derive(context{}).with_timeout(loop_, options_.timeout);
-    auto sent = co_await exporter_.export_spans(ctx, std::move(batch));
+    const auto exporting = [this](context c, std::vector<span_data> spans) {
+      return exporter_.export_spans(std::move(c), std::move(spans));
+    };
+    auto sent = co_await guarded_await(exporting, ctx, std::move(batch));
     if (sent) {
       exported_ += size;
       exported_total_.add(size);

@@ -170,13 +170,14 @@ class slow_exporter final : public span_exporter {
   explicit slow_exporter(loop& l) : loop_{l} {}
   task<result<>> export_spans(context ctx, std::vector<span_data> batch) override {
     sizes.push_back(batch.size());
+    if (throws) throw 7;  // any type
     WEFT_CO_TRY_VOID(co_await sleep(loop_, ctx, takes));
     if (broken) co_return fail(errc::unavailable, "no collector");
     co_return result<>{};
   }
   std::vector<std::size_t> sizes;
   duration takes = 100ms;
-  bool broken = false;
+  bool broken = false, throws = false;
 
  private:
   loop& loop_;
@@ -240,6 +241,29 @@ TEST_F(Batches, ThatCannotBeSentAreCounted) {
   spans(4);
   loop_.advance(500ms);
   EXPECT_EQ(batches_.dropped(), 7u);
+}
+
+// A12: the exporter is the user's code, called in a task that the batcher spawns.
+TEST_F(Batches, ThatMakeTheExporterThrowAreCountedAndOthersGoOn) {
+  exporter_.throws = true;
+  spans(4);
+  loop_.run_ready();
+  EXPECT_EQ(batches_.dropped(), 4u);
+  exporter_.throws = false;
+  spans(4);
+  loop_.advance(100ms);
+  EXPECT_EQ(batches_.exported(), 4u);
+}
+
+// A11: "never" is a time like others.
+TEST_F(Spans, WaitForEverWhereTheyAreTold) {
+  slow_exporter exporter{loop_};
+  span_batcher batches{loop_, exporter, {.max_batch = 4, .every = duration::max()}};
+  loop_.advance(1h);
+  batches.take({.name = "s"});
+  loop_.advance(1h);
+  EXPECT_TRUE(exporter.sizes.empty());
+  EXPECT_EQ(batches.queued(), 1u);
 }
 
 TEST_F(Batches, StopSendsWhatIsLeftAndRefusesTheRest) {

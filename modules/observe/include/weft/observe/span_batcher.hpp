@@ -24,7 +24,7 @@
 
 namespace weft::observe {
 
-// Sends spans somewhere. One call at a time; it obeys the context's deadline and cancellation.
+// Sends spans somewhere. One call at a time; it obeys the context's deadline and cancellation. An exception is a failure.
 class span_exporter {
  public:
   virtual ~span_exporter() = default;
