@@ -34,6 +34,8 @@ std::string join(type_set types) {
   return text;
 }
 
+__extension__ using wide = __int128;
+
 constexpr std::array<type_set, 6> kinds{type_null, type_boolean, type_object, type_array, type_string, type_number};
 
 class comparison {
@@ -120,7 +122,7 @@ class comparison {
       compare(*target, writer, path, depth);
       if (!reader_.siblings_of_references_count()) return;
     }
-    if (writer.unresolved()) return doubt(path, "a reference of the writer leads nowhere");
+    if (writer.unresolved()) return doubt(path, "a reference or a keyword of the writer");
     // Conditions on certain values hold for some types and not for others: one type after the other.
     static constexpr std::array<std::string_view, 6> by_type{"anyOf", "oneOf", "const", "enum", "not", "if"};
     const bool several = std::ranges::count_if(kinds, [&](type_set t) { return writer.may_be(t); }) > 1;
@@ -229,18 +231,20 @@ class comparison {
     if (!list.is_array() || list.get_array().empty()) return doubt(path, "the reader's \"" + std::string{name} + "\"");
     const auto& all = list.get_array();
     if (all.size() == 1) return compare(all.front(), writer, path, depth);
-    bool refused = true, taken = false;
+    bool taken = false;
     for (const auto& each : all) {
-      const auto problems = probe(each, writer, path, depth);
-      refused =
-          refused && std::ranges::any_of(problems, [](const auto& p) { return p.how == judgement::incompatible; });
-      if (!problems.empty()) continue;
+      if (!probe(each, writer, path, depth).empty()) continue;
       taken = true;
       if (name == "anyOf" || only_one_takes(all, each, writer)) return;
     }
     if (taken) return doubt(path, "more than one of the reader's alternatives may take what the writer sends");
-    if (refused) return refuse(path, "none of the reader's alternatives takes what the writer may send");
-    doubt(path, "whether one of the reader's alternatives takes what the writer may send");
+    // Those that take some of it: together they may take all.
+    std::vector<const json::value*> some;
+    for (const auto& each : all)
+      if (!have_nothing_in_common(each, writer)) some.push_back(&each);
+    if (some.size() > 1) return doubt(path, "whether the reader's alternatives take all that the writer may send");
+    if (some.size() == 1) return compare(*some.front(), writer, path, depth);
+    refuse(path, "none of the reader's alternatives takes what the writer may send");
   }
 
   bool only_one_takes(const bj::array& all, const json::value& chosen, const facts& writer) const {
@@ -322,6 +326,13 @@ class comparison {
     if (name == "minProperties" &&
         compare_numbers(json::value(static_cast<std::uint64_t>(writer.required_fields().size())), wanted) >= 0)
       return true;
+    // Whole numbers beyond 3 begin with 4.
+    const auto* beyond = least ? writer.highest("exclusiveMinimum") : writer.lowest("exclusiveMaximum");
+    if ((name == "minimum" || name == "maximum") && beyond != nullptr && !writer.may_be(type_fraction) &&
+        beyond->is_int64() && wanted.is_int64()) {
+      const auto step = wide{beyond->get_int64()} + (least ? 1 : -1);
+      if (least ? step >= wanted.get_int64() : step <= wanted.get_int64()) return true;
+    }
     if (name == "minimum" || name == "maximum")
       return tighter(name).value_or(-1) >= 0 ||
              tighter(name == "minimum" ? "exclusiveMinimum" : "exclusiveMaximum").value_or(-1) >= 0;
@@ -409,7 +420,9 @@ class comparison {
   // A field that neither names is the writer's own affair. One that only the reader names is taken to be absent, unless
   // the writer says what its other fields are: else no reader could ever learn a new optional field.
   void compare_properties(const bj::object& reader, const facts& writer, const std::string& path, int depth) {
-    if (const auto* list = member(reader, "required"); list != nullptr && list->is_array())
+    const auto* list = member(reader, "required");
+    if (list != nullptr && !list->is_array()) doubt(path, "the reader's \"required\" " + quoted(*list));
+    if (list != nullptr && list->is_array())
       for (const auto& each : list->get_array())
         if (each.is_string() && !writer.requires_field(text_of(each.get_string())))
           refuse(path + "." + std::string{text_of(each.get_string())},
@@ -456,7 +469,8 @@ class comparison {
 
   void compare_patterns(const bj::object& reader, const facts& writer, const std::string& path, int depth) {
     const auto* patterns = member(reader, "patternProperties");
-    if (patterns == nullptr || !patterns->is_object()) return;
+    if (patterns == nullptr) return;
+    if (!patterns->is_object()) return doubt(path, "the reader's \"patternProperties\"");
     for (const auto& each : patterns->get_object()) {
       const auto same = std::ranges::any_of(writer.schemas(), [&](const facts::known& other) {
         const auto* theirs = member(*other.schema, "patternProperties");

@@ -78,7 +78,8 @@ void facts::add(const schema_document& document, const json::value& schema) {
       return;
     }
   }
-  unresolved_ = unresolved_ || s.contains("$dynamicRef") || s.contains("$recursiveRef");
+  // OpenAPI's "nullable" would admit more than the rest says.
+  unresolved_ = unresolved_ || s.contains("$dynamicRef") || s.contains("$recursiveRef") || s.contains("nullable");
   types_ &= types_of(s).value_or(type_any);
   if (const auto* all = member(s, "allOf"); all != nullptr && all->is_array())
     for (const auto& each : all->get_array()) add(document, each);
