@@ -264,8 +264,8 @@ result<response> exchange::finish() {
   if (c.content.complete()) {
     pool_.release(std::move(connection_), keep_alive ? client_pool::fate::reuse : client_pool::fate::close);
   } else {
-    answer_.content = body::stream(
-        std::make_unique<answer_content>(std::move(connection_), pool_, operation_of(request_), keep_alive, owner_));
+    answer_.content = body::stream(std::make_unique<answer_content>(
+        std::move(connection_), pool_, "reading the answer's content: " + operation_of(request_), keep_alive, owner_));
   }
   return std::move(answer_);
 }

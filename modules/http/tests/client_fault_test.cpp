@@ -44,7 +44,7 @@ HTTP_TEST(ClientFault, WhatAPeerSendsWrongIsThePeersFault) {
     EXPECT_FALSE(got.has_value()) << bytes.substr(0, 80);
     if (got) continue;
     EXPECT_EQ(got.error().code(), errc::data_loss) << got.error().describe();
-    EXPECT_EQ(got.error().operation(), "GET /things/7") << got.error().describe();
+    EXPECT_TRUE(got.error().operation().ends_with("GET /things/7")) << got.error().describe();
     EXPECT_EQ(got.error().peer(), "127.0.0.1:" + std::to_string(s.listening->local().port()));
     EXPECT_EQ(status_of(got.error()), status::bad_gateway);
     EXPECT_EQ(c.stats().connections, 0U);
