@@ -104,7 +104,15 @@ std::string_view key_as_attribute(const message& m) {
   return check_text(extension::partitionkey, m.key) ? std::string_view{m.key} : std::string_view{};
 }
 
-bool is_cloud_events_type(std::string_view content_type) { return content_type.starts_with("application/cloudevents"); }
+// RFC 9110 8.3.1: types are compared without regard to case.
+bool has_type_prefix(std::string_view content_type, std::string_view lower) {
+  const auto same = [](char x, char y) { return (x >= 'A' && x <= 'Z' ? x + 32 : x) == y; };
+  return content_type.size() >= lower.size() && std::ranges::equal(content_type.substr(0, lower.size()), lower, same);
+}
+
+bool is_cloud_events_type(std::string_view content_type) {
+  return has_type_prefix(content_type, "application/cloudevents");
+}
 
 }  // namespace
 
@@ -138,7 +146,7 @@ namespace {
 
 result<event> unpack(const message& m) {
   if (is_cloud_events_type(m.content_type)) {
-    if (is_json_type(m.content_type) && !m.content_type.starts_with("application/cloudevents-batch"))
+    if (is_json_type(m.content_type) && !has_type_prefix(m.content_type, "application/cloudevents-batch"))
       return from_structured_json(m.body);
     return fail(errc::invalid_argument, "events as '" + m.content_type + "' are not read, only " +
                                             std::string{cloud_events_json} + " and binary mode");

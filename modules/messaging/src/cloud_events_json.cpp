@@ -9,6 +9,8 @@
 #include <boost/json/string.hpp>
 #include <charconv>
 
+#include "json_members.hpp"
+
 namespace weft::messaging {
 
 namespace {
@@ -58,23 +60,24 @@ result<> take_attribute(event& e, std::string_view name, std::string value) {
   return {};
 }
 
-// Section 3.1 of the JSON format: JSON as it is; else a string holds it, or data_base64.
-result<> take_data(event& e, const boost::json::object& o) {
-  const auto* data = o.if_contains("data");
-  const auto* base64 = o.if_contains("data_base64");
+// Section 3.1 of the JSON format: JSON as it is, the very text; else a string holds it, or data_base64.
+result<> take_data(event& e, const json_members& o) {
+  const auto* data = o.find("data");
+  const auto* base64 = o.find("data_base64");
   if (data != nullptr && base64 != nullptr) return wrong("data_base64", "there is data as well");
   if (base64 != nullptr) {
-    if (!base64->is_string()) return wrong("data_base64", "expected a string");
-    auto bytes = base64_decode(text_of(base64->get_string()));
+    WEFT_TRY(const auto v, json::parse(*base64));
+    if (!v.is_string()) return wrong("data_base64", "expected a string");
+    auto bytes = base64_decode(text_of(v.get_string()));
     if (!bytes) return wrong("data_base64", bytes.error().message());
     e.data = *std::move(bytes);
+  } else if (data != nullptr && e.data_is_json()) {
+    e.data = *data;
   } else if (data != nullptr) {
-    if (e.data_is_json())
-      e.data = json::serialize(*data);
-    else if (data->is_string())
-      e.data = text_of(data->get_string());
-    else
+    WEFT_TRY(const auto v, json::parse(*data));
+    if (!v.is_string())
       return wrong("data", "expected a string, since datacontenttype '" + e.data_content_type + "' is not JSON");
+    e.data = text_of(v.get_string());
   }
   return {};
 }
@@ -84,7 +87,11 @@ void write(json::writer& w, std::string_view name, std::string_view value) {
   w.string(value);
 }
 
-bool is_text(const event& e) { return e.data_content_type.starts_with("text/") && valid_utf8(e.data); }
+bool is_text(const event& e) {
+  const auto same = [](char x, char y) { return (x >= 'A' && x <= 'Z' ? x + 32 : x) == y; };
+  const auto kind = std::string_view{e.data_content_type}.substr(0, 5);
+  return std::ranges::equal(kind, std::string_view{"text/"}, same) && valid_utf8(e.data);
+}
 
 }  // namespace
 
@@ -103,7 +110,7 @@ result<std::string> to_structured_json(const event& e) {
   for (const auto& x : e.extensions) write(w, x.name, x.value);
   if (e.data.empty()) {
   } else if (e.data_is_json()) {
-    if (const auto valid = json::parse(e.data); !valid) return wrong("data", valid.error().message());
+    if (const auto valid = json_members::check(e.data); !valid) return wrong("data", valid.error().message());
     w.member("data");
     w.raw(e.data);
   } else {
@@ -115,15 +122,13 @@ result<std::string> to_structured_json(const event& e) {
 }
 
 result<event> from_structured_json(std::string_view text) {
-  WEFT_TRY(const auto v, json::parse(text));
-  if (!v.is_object()) return fail(errc::invalid_argument, "$: expected an object");
-  const auto& o = v.get_object();
-  if (!o.contains("specversion")) return wrong("specversion", "is required");
+  WEFT_TRY(const auto o, json_members::of(text));
+  if (o.find("specversion") == nullptr) return wrong("specversion", "is required");
   event e;
-  for (const auto& member : o) {
-    const auto name = text_of(member.key());
-    if (name == "data" || name == "data_base64" || member.value().is_null()) continue;
-    WEFT_TRY(auto value, plain_value(name, member.value()));
+  for (const auto& [name, raw] : o) {
+    if (name == "data" || name == "data_base64" || raw == "null") continue;
+    WEFT_TRY(const auto v, json::parse(raw));
+    WEFT_TRY(auto value, plain_value(name, v));
     WEFT_TRY_VOID(take_attribute(e, name, std::move(value)));
   }
   WEFT_TRY_VOID(take_data(e, o));
@@ -134,13 +139,14 @@ result<event> from_structured_json(std::string_view text) {
 namespace {
 
 // The text of an optional member; a whole number counts as text.
-result<std::string> member_text(const boost::json::object& o, std::string_view place, std::string_view name) {
-  const auto* v = o.if_contains({name.data(), name.size()});
-  if (v == nullptr || v->is_null()) return std::string{};
-  if (v->is_string()) return std::string{text_of(v->get_string())};
-  if (v->is_int64()) return std::to_string(v->get_int64());
-  if (v->is_uint64()) return std::to_string(v->get_uint64());
-  return wrong(std::string{place} + std::string{name}, "expected a string");
+result<std::string> member_text(const json_members& o, std::string_view name) {
+  const auto* raw = o.find(name);
+  if (raw == nullptr || *raw == "null") return std::string{};
+  WEFT_TRY(const auto v, json::parse(*raw));
+  if (v.is_string()) return std::string{text_of(v.get_string())};
+  const bool whole = raw->find_first_not_of("-0123456789") == raw->npos;
+  if (v.is_number() && whole) return std::string{*raw};
+  return wrong(name, "expected a string");
 }
 
 // "users" stays; "user service" becomes "user%20service", since a source is a URI reference.
@@ -195,15 +201,16 @@ result<> take_metadata(event& e, const boost::json::object& o) {
 }  // namespace
 
 result<event> from_plain_envelope(std::string_view text, std::string_view otherwise_id) {
-  WEFT_TRY(const auto v, json::parse(text));
-  if (!v.is_object() || !v.get_object().contains("eventType"))
+  const auto members = json_members::of(text);
+  if (!members) return fail(members.error());
+  const auto& o = *members;
+  if (o.find("eventType") == nullptr)
     return fail(errc::invalid_argument, "$.eventType: is required, in JSON that is no CloudEvent");
-  const auto& o = v.get_object();
   event e;
-  WEFT_TRY(e.type, member_text(o, "", "eventType"));
-  WEFT_TRY(e.id, member_text(o, "", "eventId"));
-  WEFT_TRY(e.subject, member_text(o, "", "aggregateId"));
-  WEFT_TRY(auto aggregate, member_text(o, "", "aggregateType"));
+  WEFT_TRY(e.type, member_text(o, "eventType"));
+  WEFT_TRY(e.id, member_text(o, "eventId"));
+  WEFT_TRY(e.subject, member_text(o, "aggregateId"));
+  WEFT_TRY(auto aggregate, member_text(o, "aggregateType"));
   if (e.id.empty()) e.id = otherwise_id;
   e.source = "unknown";
   e.data_content_type = json_content_type;
@@ -212,10 +219,11 @@ result<event> from_plain_envelope(std::string_view text, std::string_view otherw
     e.set(extension::partitionkey, e.subject);
   }
   if (!aggregate.empty()) e.set(extension::aggregatetype, aggregate);
-  if (const auto* data = o.if_contains("eventData")) e.data = json::serialize(*data);
-  if (const auto* metadata = o.if_contains("metadata"); metadata != nullptr && !metadata->is_null()) {
-    if (!metadata->is_object()) return wrong("metadata", "expected an object");
-    WEFT_TRY_VOID(take_metadata(e, metadata->get_object()));
+  if (const auto* data = o.find("eventData")) e.data = *data;
+  if (const auto* metadata = o.find("metadata"); metadata != nullptr && *metadata != "null") {
+    WEFT_TRY(const auto v, json::parse(*metadata));
+    if (!v.is_object()) return wrong("metadata", "expected an object");
+    WEFT_TRY_VOID(take_metadata(e, v.get_object()));
   }
   WEFT_TRY_VOID(e.validate());
   return e;

@@ -144,5 +144,43 @@ TEST(CloudEvents, RoundTripsWhateverBytes) {
   });
 }
 
+// F4: what is only passed on arrives as it was written.
+TEST(CloudEvents, TheDataOfAStructuredEventIsLeftAsItIs) {
+  for (const std::string data :
+       {"123456789012345678901234567890", "{\"id\": 18446744073709551616, \"pi\": 3.14159265358979323846264338327950288}",
+        "[1.10, 1e2,\n 0.30000000000000004, -0.0]", "\"caf\\u00e9\"", "{\"b\":1,\"a\":2}", "null"}) {
+    message m{.id = "1", .topic = "t"};
+    m.content_type = "application/cloudevents+json";
+    m.body = R"({"specversion":"1.0","id":"1","source":"/s","type":"x", "data" :  )" + data + "  ,\"ext\":\"y\"}";
+    const auto e = to_event(m);
+    ASSERT_TRUE(e) << e.error().describe();
+    EXPECT_EQ(e->data, data);
+    EXPECT_EQ(e->get("ext"), "y");
+    const auto again = to_message(*e, "t", event_mode::structured);
+    ASSERT_TRUE(again);
+    EXPECT_EQ(to_event(*again)->data, data) << again->body;
+    m.content_type = "application/json";
+    m.body = R"({"eventType":"x","eventId":12345678901234567890123,"eventData":)" + data + "}";
+    const auto plain = to_event(m);
+    ASSERT_TRUE(plain) << plain.error().describe();
+    EXPECT_EQ(plain->data, data);
+    EXPECT_EQ(plain->id, "12345678901234567890123");
+  }
+  EXPECT_FALSE(from_structured_json(R"({"specversion":"1.0","id":"1","source":"/s","type":"x","data":{"a":}})"));
+  EXPECT_FALSE(from_structured_json(R"({"specversion":"1.0","id":"1","source":"/s","type":"x","data":1,"data":2})"));
+}
+
+// F16: media types are compared without regard to case.
+TEST(CloudEvents, TheCaseOfAContentTypeDoesNotMatter) {
+  message m{.id = "1", .topic = "t"};
+  m.content_type = "Application/CloudEvents+JSON; charset=utf-8";
+  m.body = R"({"specversion":"1.0","id":"1","source":"/s","type":"x","data":7})";
+  const auto e = to_event(m);
+  ASSERT_TRUE(e) << e.error().describe();
+  EXPECT_EQ(e->data, "7");
+  m.content_type = "APPLICATION/cloudevents-batch+json";
+  EXPECT_FALSE(to_event(m));
+}
+
 }  // namespace
 }  // namespace weft::messaging
