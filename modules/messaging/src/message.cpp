@@ -75,13 +75,16 @@ result<> validate_name(std::string_view what, std::string_view text) {
   return {};
 }
 
+error too_large(std::string_view what, std::size_t limit) {
+  return error{errc::resource_exhausted, std::string{what} + ", more than " + std::to_string(limit)}.with_limit(
+      limit_kind::size);
+}
+
 result<> validate_headers(const headers& fields, const message_limits& limits) {
   if (fields.size() > limits.max_headers)
-    return fail(errc::resource_exhausted, "the message has " + std::to_string(fields.size()) + " headers, more than " +
-                                              std::to_string(limits.max_headers));
+    return fail(too_large("the message has " + std::to_string(fields.size()) + " headers", limits.max_headers));
   if (const auto bytes = fields.text().size(); bytes > limits.max_header_bytes)
-    return fail(errc::resource_exhausted, "the headers have " + std::to_string(bytes) + " bytes, more than " +
-                                              std::to_string(limits.max_header_bytes));
+    return fail(too_large("the headers have " + std::to_string(bytes) + " bytes", limits.max_header_bytes));
   const bool suspicious = has_control_character(fields.text());  // in one go; mostly there is none
   for (const auto& h : fields) {
     if (h.name.empty()) return fail(errc::invalid_argument, "a header without a name");
@@ -121,8 +124,7 @@ result<> validate(const message& m, const message_limits& limits) {
     return fail(errc::invalid_argument, "the priority is above 9: " + std::to_string(m.priority));
   if (m.time_to_live < duration::zero()) return fail(errc::invalid_argument, "the time to live is negative");
   if (m.body.size() > limits.max_body_bytes)
-    return fail(errc::resource_exhausted, "the body has " + std::to_string(m.body.size()) + " bytes, more than " +
-                                              std::to_string(limits.max_body_bytes));
+    return fail(too_large("the body has " + std::to_string(m.body.size()) + " bytes", limits.max_body_bytes));
   return {};
 }
 

@@ -1,4 +1,5 @@
 #include <weft/messaging/publish_queue.hpp>
+#include <weft/runtime/backoff.hpp>
 #include <weft/runtime/sleep.hpp>
 
 #include <algorithm>
@@ -40,6 +41,10 @@ publish_queue::~publish_queue() = default;
 
 result<> publish_queue::add(outgoing what) {
   const auto bytes = what.what.size();
+  if (bytes > options_.max_bytes)
+    return fail(error{errc::resource_exhausted, options_.name + ": the message has " + std::to_string(bytes) +
+                                                    " bytes, more than max_bytes allows"}
+                    .with_limit(limit_kind::size));
   if (waiting_.size() >= options_.max_messages || bytes_ + bytes > options_.max_bytes) {
     const error full{errc::resource_exhausted,
                      options_.name + ": " + std::to_string(waiting_.size()) + " messages wait for the broker"};
@@ -80,8 +85,20 @@ void publish_queue::refuse(const outgoing& what, const error& why) const {
 }
 
 namespace {
+// What the message itself is refused for stays so. All else says something about the broker: a full disk, too, is one
+// that somebody will empty, and what is lost meanwhile nobody brings back.
 bool may_succeed_later(const error& e) {
-  return e.transient() || e.code() == errc::cancelled || e.code() == errc::unknown;
+  switch (e.code()) {
+    case errc::cancelled:
+    case errc::unknown:
+    case errc::internal:
+    case errc::data_loss:
+      return true;
+    case errc::resource_exhausted:
+      return e.limit() != limit_kind::size;
+    default:
+      return e.transient();
+  }
 }
 }  // namespace
 
@@ -104,7 +121,7 @@ bool publish_queue::settle(const std::vector<result<>>& results) {
 
 task<void> publish_queue::publish_all() {
   const auto alive = tasks_.derive({});
-  auto delay = options_.first_delay;
+  backoff pauses{{.initial = options_.first_delay, .max = options_.max_delay, .jitter = 0}};
   for (;;) {
     if (waiting_.empty()) {
       empty_.set();
@@ -114,15 +131,14 @@ task<void> publish_queue::publish_all() {
     const auto results = co_await to_.publish(alive.with_timeout(loop_, options_.publish_timeout), next_batch());
     const auto first_problem = std::ranges::find_if(results, [](const result<>& r) { return !r; });
     if (settle(results)) {
-      delay = options_.first_delay;
+      pauses.succeeded(loop_.now());
       continue;
     }
     if (options_.log != nullptr && first_problem != results.end())
       options_.log->warning(
           "the broker takes no messages",
           {{"queue", options_.name}, {"waiting", waiting_.size()}, {"problem", first_problem->error().describe()}});
-    if (!co_await sleep(loop_, alive, delay)) co_return;
-    delay = std::min(delay * 2, options_.max_delay);
+    if (!co_await sleep(loop_, alive, pauses.next(loop_.now(), loop_.random()))) co_return;
   }
 }
 

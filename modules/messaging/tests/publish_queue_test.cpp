@@ -143,6 +143,57 @@ TEST(PublishQueue, DropsWhatTheBrokerRefusesForGoodAndSaysSo) {
   });
 }
 
+// A15: what is too large for the broker never fits; a full broker or disk has room again in the end.
+TEST(PublishQueue, DropsWhatIsTooLargeAndKeepsWhatFindsNoRoom) {
+  scenario([](loop& l) -> task<void> {
+    bench b{l, {.first_delay = 1s, .max_delay = 1s}};
+    limit_kind kind = limit_kind::size;
+    errc code = errc::resource_exhausted;
+    b.bus.say = [&](const message&) -> result<> { return fail(error{code, "no"}.with_limit(kind)); };
+    EXPECT_TRUE(b.add("large"));
+    co_await b.wait(1s);
+    EXPECT_EQ(b.queue.size(), 0u);
+    EXPECT_EQ(b.bus.calls, 1u);
+    for (const auto& [why, limit] : {std::pair{errc::resource_exhausted, limit_kind::quota},
+                                     {errc::resource_exhausted, limit_kind::space},
+                                     {errc::data_loss, limit_kind::quota},
+                                     {errc::internal, limit_kind::quota}}) {
+      code = why, kind = limit;
+      const auto before = b.bus.calls;
+      EXPECT_TRUE(b.add("kept"));
+      co_await b.wait(5s);
+      EXPECT_GE(b.bus.calls, before + 3);
+      EXPECT_EQ(b.queue.size(), 1u);
+      b.bus.say = [](const message&) { return result<>{}; };
+      EXPECT_TRUE(co_await b.queue.flush(context{}.with_timeout(l, 5s)));
+      b.bus.say = [&](const message&) -> result<> { return fail(error{code, "no"}.with_limit(kind)); };
+    }
+  });
+}
+
+// A15: of the queue itself, too.
+TEST(PublishQueue, TellsWhatNeverFitsFromWhatDoesNotFitNow) {
+  scenario([](loop& l) -> task<void> {
+    bench b{l, {.max_bytes = 100}};
+    const auto refused = b.add("1");
+    EXPECT_FALSE(refused);
+    if (!refused) EXPECT_EQ(refused.error().limit(), limit_kind::size);
+    co_return;
+  });
+}
+
+// A15: the brokers say which it is.
+TEST(PublishQueue, DropsWhatTheMemoryBrokerFindsTooLarge) {
+  scenario([](loop& l) -> task<void> {
+    memory_broker bus{l, std::make_shared<memory_hub>(memory_options{.max_message_bytes = 10})};
+    publisher out{l, bus, {.source = "/shop"}};
+    publish_queue queue{l, out};
+    EXPECT_TRUE(queue.add(out.prepare({}, orders_placed, {"a long name"}).value()));
+    EXPECT_TRUE(co_await queue.flush(context{}.with_timeout(l, 60s)));
+    EXPECT_EQ(queue.size(), 0u);
+  });
+}
+
 TEST(PublishQueue, IsBoundedAndFlushSaysWhatIsLeft) {
   scenario([](loop& l) -> task<void> {
     bench b{l, {.max_messages = 2}};

@@ -147,7 +147,7 @@ struct message_limits {
 };
 inline constexpr std::size_t max_name_bytes = 255;  // of a topic, a key, an id, a header's name
 
-// errc::invalid_argument, or errc::resource_exhausted for what is too large; says which part.
+// errc::invalid_argument, or errc::resource_exhausted with limit_kind::size for what is too large; says which part.
 [[nodiscard]] result<> validate(const message& m, const message_limits& limits = {});
 
 // 1 to 255 bytes: words of letters, digits, - _ : / with dots between them.

@@ -10,9 +10,10 @@
 //     co_await queue.flush(ctx.with_timeout(loop, 5s));     // before the program ends
 //
 // What the broker does not take is published again under the same id, after a growing pause, until it does; what it
-// refuses for good is logged, counted and dropped. Messages of one key keep their order. The bounds are the options':
-// beyond them add() fails with errc::resource_exhausted. A program whose state is in a database needs an outbox there
-// instead. Belongs to one loop; publisher and broker outlive it. Destroying it drops what is left.
+// refuses for good (it is too large, not valid, not allowed) is logged, counted and dropped. A full broker or disk is no
+// such refusal. Messages of one key keep their order. The bounds are the options': beyond them add() fails with
+// errc::resource_exhausted. A program whose state is in a database needs an outbox there instead. Belongs to one loop;
+// publisher and broker outlive it. Destroying it drops what is left.
 #include <weft/messaging/publisher.hpp>
 #include <weft/observe/log.hpp>
 #include <weft/runtime/sync.hpp>
