@@ -1,4 +1,7 @@
+#include <weft/base/saturating.hpp>
 #include <weft/messaging/middleware.hpp>
+#include <weft/runtime/backoff.hpp>
+#include <weft/runtime/guarded.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/sync.hpp>
 
@@ -24,24 +27,47 @@ class retry_rules {
  public:
   retry_rules(retry options, loop& l) : options_{std::move(options)}, loop_{l} {}
 
+  // Calls of the handler in earlier deliveries, as far as they matter. One that ended in a failure made all its calls; of
+  // one that ended with its process it is only known that it had begun.
+  [[nodiscard]] std::uint32_t calls_before(const incoming& in) const {
+    std::uint64_t calls = 0;
+    for (std::uint32_t attempt = 1; attempt < in.attempt && calls < options_.max_attempts; ++attempt)
+      calls += failed(in.raw.failures, attempt) ? 1 + std::uint64_t{options_.immediate} : 1;
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(calls, options_.max_attempts));
+  }
+  // It was tried as often as it may be already, and the last time was not the end of it.
+  [[nodiscard]] std::optional<outcome> used_up(std::uint32_t before) const {
+    if (before < options_.max_attempts) return std::nullopt;
+    return outcome{fail(errc::internal, "its handler was called " + std::to_string(before) +
+                                            " times, and the last call did not return: did its process end?"),
+                   std::nullopt};
+  }
   // Whether the handler is to be called again at once, after `again` such calls; else the outcome has been decided on,
   // or is left to the stages outside.
-  [[nodiscard]] bool at_once(const context& ctx, const incoming& in, outcome& o, std::uint32_t again) {
+  [[nodiscard]] bool at_once(const context& ctx, const incoming& in, outcome& o, std::uint32_t before,
+                             std::uint32_t again) {
     if (o.decided) return false;
     if (const auto alive = ctx.check(loop_.now()); !alive && alive.error().code() == errc::cancelled) return false;
     const auto& problem = o.handled.error();
     if (!(options_.when ? options_.when(problem) : worth_retrying(problem))) return false;
+    if (std::uint64_t{before} + again + 1 >= options_.max_attempts) return false;
     if (again < options_.immediate) return true;
-    if (in.attempt < options_.max_attempts) o.decided = settlement::retry(delay(in.attempt), problem);
+    o.decided = settlement::retry(delay(in.attempt), problem);
     return false;
   }
 
  private:
+  static bool failed(const std::vector<failure>& list, std::uint32_t attempt) {
+    if (std::ranges::any_of(list, [&](const failure& f) { return f.attempt == attempt; })) return true;
+    // Those between the first one and the latest are not kept.
+    return list.size() >= max_failures && attempt > list[0].attempt && attempt < list[1].attempt;
+  }
   duration delay(std::uint32_t attempt) {
-    auto seconds = std::chrono::duration<double>(options_.first_delay).count() * std::pow(options_.factor, attempt - 1);
-    seconds = std::min(seconds, std::chrono::duration<double>(options_.max_delay).count());
-    seconds *= 1 + options_.jitter * (2 * loop_.random().uniform() - 1);
-    return std::chrono::duration_cast<duration>(std::chrono::duration<double>(seconds));
+    return backoff_delay({.initial = std::min(options_.first_delay, options_.max_delay),
+                          .max = options_.max_delay,
+                          .multiplier = options_.factor,
+                          .jitter = options_.jitter},
+                         attempt, loop_.random());
   }
 
   retry options_;
@@ -53,9 +79,11 @@ class retry_stage {
   retry_stage(retry options, loop& l, stage next) : rules_{std::move(options), l}, next_{std::move(next)} {}
 
   task<outcome> operator()(const context& ctx, incoming& in) {
+    const auto before = rules_.calls_before(in);
+    if (auto over = rules_.used_up(before)) co_return *std::move(over);
     for (std::uint32_t again = 0;; ++again) {
       auto o = co_await next_(ctx, in);
-      if (o.handled || !rules_.at_once(ctx, in, o, again)) co_return o;
+      if (o.handled || !rules_.at_once(ctx, in, o, before, again)) co_return o;
     }
   }
 
@@ -107,11 +135,21 @@ class dead_letter_stage {
     if (o.decided->cause)
       add_failure(failures,
                   {o.decided->cause->code(), std::string{o.decided->cause->message()}, in.attempt, loop_.wall_now()});
+    outgoing letter{.what = dead_letter_message(options_, in, *o.decided, failures)};
+    // A topic that nobody takes is no place to put anything.
+    if (bus_.features().set.has(feature::mandatory)) letter.if_unroutable = unroutable::refuse;
     const auto sent = co_await publish_one(bus_, ctx.detached().with_timeout(loop_, std::chrono::seconds{30}),
-                                           {.what = dead_letter_message(options_, in, *o.decided, failures)});
-    // Not confirmed: the original stays, and the next delivery tries again.
-    o.decided = sent ? settlement::ack()
-                     : settlement::retry(std::chrono::seconds{5}, sent.error(), attempt_counting::not_counted);
+                                           std::move(letter));
+    if (sent) {
+      o.decided = settlement::ack();
+    } else if (!sent.error().transient() && bus_.features().set.has(feature::dead_letter)) {
+      // It would be refused the next time, too: then it is kept where the broker keeps what failed.
+      o.decided = settlement::dead_letter(
+          o.decided->reason + "; not moved to the topic '" + options_.topic + "': " + sent.error().describe(),
+          o.decided->cause);
+    } else {  // not confirmed: the original stays, and the next delivery tries again
+      o.decided = settlement::retry(std::chrono::seconds{5}, sent.error(), attempt_counting::not_counted);
+    }
   }
 
   dead_letter options_;
@@ -126,10 +164,12 @@ class standard_stage {
   standard_stage(loop& l, stage next) : rules_{retry{}, l}, loop_{l}, next_{std::move(next)} {}
 
   task<outcome> operator()(const context& ctx, incoming& in) {
+    const auto before = in.attempt == 1 ? 0U : rules_.calls_before(in);
     for (std::uint32_t again = 0;; ++again) {
-      auto o = co_await next_(ctx, in);
+      auto over = before == 0 ? std::nullopt : rules_.used_up(before);
+      auto o = over ? *std::move(over) : co_await next_(ctx, in);
       if (o.handled) co_return o;
-      if (rules_.at_once(ctx, in, o, again)) continue;
+      if (!over && rules_.at_once(ctx, in, o, before, again)) continue;
       put_aside(o, ctx, loop_, dead_letter_scope::message);
       co_return o;
     }
@@ -167,7 +207,10 @@ class deduplicate_stage {
     duplicate_store& store;
     const std::string& group;
     const std::string& id;
-    ~release_on_exit() { store.release(group, id); }  // nothing, once it is complete
+    // Nothing, once it is complete. The store may be the program's own.
+    ~release_on_exit() {
+      static_cast<void>(guarded_call([&] { store.release(group, id); }));
+    }
   };
 
   std::shared_ptr<duplicate_store> store_;
@@ -194,17 +237,17 @@ class timeout_stage {
 class rate_stage {
  public:
   rate_stage(const rate& options, loop& l, stage next)
-      : every_{std::chrono::duration_cast<duration>(std::chrono::duration<double>(1 / options.per_second))},
-        slack_{every_ * (options.burst - 1)},
+      : every_{saturating_multiply(duration{std::chrono::seconds{1}}, 1 / options.per_second)},
+        slack_{saturating_multiply(every_, options.burst - 1.0)},
         loop_{l},
         next_{std::move(next)} {}
 
   task<outcome> operator()(const context& ctx, incoming& in) {
     const auto now = loop_.now();
-    const auto mine = std::max(schedule_, now - slack_);
-    schedule_ = mine + every_;
+    const auto mine = std::max(schedule_, later(now, -slack_));
+    schedule_ = later(mine, every_);
     if (mine > now)
-      if (const auto waited = co_await sleep(loop_, ctx, mine - now); !waited) co_return given_back(waited.error());
+      if (const auto waited = co_await sleep(loop_, ctx, time_between(now, mine)); !waited) co_return given_back(waited.error());
     co_return co_await next_(ctx, in);
   }
 
@@ -252,7 +295,7 @@ class outage_stage {
     if (o.handled || !o.handled.error().transient()) {
       in_outage_ = false;
       failures_ = 0;
-    } else {
+    } else if (!o.decided || o.decided->what == settlement::kind::retry) {  // else it has been put aside already
       o.decided = settlement::retry(options_.probe_every, o.handled.error(), attempt_counting::not_counted);
     }
     co_return o;
@@ -274,8 +317,9 @@ stage retry::wrap(stage next, const middleware_wiring& w) const { return retry_s
 
 result<> retry::validate() const {
   if (max_attempts == 0) return wrong("retry.max_attempts", "at least 1");
-  if (first_delay < duration::zero() || max_delay < duration::zero()) return wrong("retry.first_delay", "negative");
-  if (!(factor >= 1)) return wrong("retry.factor", "at least 1");
+  if (first_delay < duration::zero()) return wrong("retry.first_delay", "negative");
+  if (max_delay < duration::zero()) return wrong("retry.max_delay", "negative");
+  if (!(factor >= 1) || !std::isfinite(factor)) return wrong("retry.factor", "at least 1");
   if (!(jitter >= 0 && jitter <= 1)) return wrong("retry.jitter", "from 0 to 1");
   return {};
 }

@@ -1,5 +1,6 @@
 #include <weft/messaging/router.hpp>
 #include <weft/messaging/topic_pattern.hpp>
+#include <weft/runtime/guarded.hpp>
 #include <weft/runtime/when.hpp>
 
 #include <algorithm>
@@ -25,7 +26,7 @@ void router::add_layer(layer_kind kind, feature_set needs, result<> valid, wrap_
   layers_.push_back({kind, needs, std::move(wrap)});
 }
 
-void router::add(std::string_view name, subscribe_options options, reading how, terminal call) {
+void router::add(std::string_view name, subscribe_options options, reading how, std::string_view type, terminal call) {
   WEFT_ASSERT(!running_, "a router was changed after its start");
   subscription s{.group = std::move(options.group),
                  .patterns = std::move(options.patterns),
@@ -39,8 +40,18 @@ void router::add(std::string_view name, subscribe_options options, reading how, 
   };
   if (const auto valid = s.validate(); !valid) throw wrong(valid.error().message());
   if (options.concurrency == 0) throw wrong("concurrency: at least 1");
-  subscriptions_.push_back(std::make_unique<router_subscription>(
-      *this, std::string{name}, std::move(s), options.concurrency, how == reading::event, std::move(call)));
+  route r{.label = std::string{name}, .patterns = {}, .type = {}, .others = options.others, .call = std::move(call)};
+  for (const auto& text : s.patterns) r.patterns.push_back(*topic_pattern::parse(text));
+  if (how == reading::event) r.type = std::string{type};
+  const auto same_group = [&](const auto& each) { return !s.group.empty() && each->what().group == s.group; };
+  auto at = std::ranges::find_if(subscriptions_, same_group);
+  if (at == subscriptions_.end()) {
+    subscriptions_.push_back(std::make_unique<router_subscription>(*this, s, options.concurrency));
+    at = std::prev(subscriptions_.end());
+  } else if ((*at)->what().order != s.order || (*at)->what().lives != s.lives) {
+    throw wrong("another handler of group '" + s.group + "' asks for another order or lifetime");
+  }
+  (*at)->add(std::move(r), s, options.concurrency);
 }
 
 namespace {
@@ -48,7 +59,7 @@ task<result<>> call_raw(const raw_handler& call, const context& ctx, incoming& i
 }  // namespace
 
 router& router::on_raw(std::string_view topic_or_pattern, subscribe_options options, raw_handler call) {
-  add(topic_or_pattern, std::move(options), reading::raw,
+  add(topic_or_pattern, std::move(options), reading::raw, {},
       [call = std::move(call)](const context& ctx, incoming& in) { return call_raw(call, ctx, in); });
   return *this;
 }
@@ -79,6 +90,22 @@ result<> router::check_features() const {
   return require(broker_.features(), needs, options_.name);
 }
 
+// The order of middleware in which one of them would silently do nothing.
+result<> router::check_layers() const {
+  const auto place = [&](layer_kind kind) { return std::ranges::find(layers_, kind, &layer::kind); };
+  const auto refused = [&](std::string_view why, std::string_view remedy) {
+    return fail(error{errc::invalid_argument, options_.name + ": " + std::string{why}}.with_remedy(remedy));
+  };
+  for (const auto& [kind, name] : {std::pair{layer_kind::retry, "retry"}, {layer_kind::dead_letter, "dead_letter"}})
+    if (std::ranges::count(layers_, kind, &layer::kind) > 1)
+      return refused("there are two of " + std::string{name}, "one of them is enough");
+  const auto retries = place(layer_kind::retry), puts_aside = place(layer_kind::dead_letter);
+  if (retries < puts_aside && puts_aside != layers_.end())
+    return refused("dead_letter stands inside retry, and leaves it nothing to try again",
+                   "put dead_letter outside: .use(dead_letter{}).use(retry{})");
+  return {};
+}
+
 namespace {
 
 // The innermost stage: an event that cannot be read goes to the dead letters, whatever the others say.
@@ -91,8 +118,8 @@ class terminal_stage {
     if (!in.unreadable) {
       try {
         o.handled = co_await call_(ctx, in);
-      } catch (const std::exception& problem) {
-        o.handled = fail(errc::internal, std::string{"the handler threw: "} + problem.what());
+      } catch (...) {
+        o.handled = fail(errc::internal, "the handler threw: " + std::string{current_exception_error().message()});
       }
     }
     if (in.unreadable) {
@@ -108,9 +135,9 @@ class terminal_stage {
 
 }  // namespace
 
-stage router::build(const terminal& call, const std::string& group) const {
+stage router::build(terminal call, const std::string& group) const {
   const middleware_wiring wiring{loop_, broker_, group};
-  stage built = terminal_stage{call};
+  stage built = terminal_stage{std::move(call)};
   if (layers_.empty()) return standard_stages(std::move(built), wiring);
   const auto has = [&](layer_kind kind) { return std::ranges::find(layers_, kind, &layer::kind) != layers_.end(); };
   if (!has(layer_kind::retry)) built = retry{}.wrap(std::move(built), wiring);
@@ -121,6 +148,7 @@ stage router::build(const terminal& call, const std::string& group) const {
 
 task<result<>> router::start(context ctx) {
   WEFT_ASSERT(!running_, "a router was started twice");
+  WEFT_CO_TRY_VOID(check_layers());
   WEFT_CO_TRY_VOID(check_features());
   running_ = std::make_unique<running>(loop_);
   const auto handling = running_->tasks->derive(ctx);

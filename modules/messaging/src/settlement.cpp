@@ -5,6 +5,7 @@
 namespace weft::messaging {
 
 void add_failure(std::vector<failure>& to, failure f) {
+  f.what = clean_text(f.what, max_reason_bytes);
   if (to.size() >= max_failures) to.erase(to.begin() + 1);
   to.push_back(std::move(f));
 }

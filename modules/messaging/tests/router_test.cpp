@@ -112,7 +112,7 @@ TEST(Router, RetriesAtOnceThenLaterThenGivesUp) {
       return fail(errc::unavailable, "no ledger");
     };
     router r{l, b.bus};
-    r.use(retry{.immediate = 1, .max_attempts = 3, .first_delay = 10s, .jitter = 0});
+    r.use(retry{.immediate = 1, .max_attempts = 5, .first_delay = 10s, .jitter = 0});
     r.on(orders_placed, {.group = "g"}, s.on(l));
     EXPECT_TRUE(co_await r.start({}));
     co_await b.place("o");
@@ -121,7 +121,7 @@ TEST(Router, RetriesAtOnceThenLaterThenGivesUp) {
     co_await b.wait(10s);
     EXPECT_EQ(attempts, (std::vector<std::uint32_t>{1, 1, 2, 2}));
     co_await b.wait(60s);
-    EXPECT_EQ(attempts, (std::vector<std::uint32_t>{1, 1, 2, 2, 3, 3}));
+    EXPECT_EQ(attempts, (std::vector<std::uint32_t>{1, 1, 2, 2, 3}));
     const auto dead = co_await b.dead("g");
     EXPECT_EQ(dead.size(), 1u);
     if (dead.empty()) co_return;

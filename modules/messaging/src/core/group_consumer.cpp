@@ -201,7 +201,7 @@ result<> hub_consumer::apply(queue_entry& e, settlement& how) {
       queue.retry(in_flight_, e, now, attempt_counting::not_counted, now);
       break;
     case settlement::kind::dead_letter:
-      return queue.bury(in_flight_, e, std::move(how.reason), how.scope, wall);
+      return queue.bury(in_flight_, e, clean_text(how.reason, max_reason_bytes), how.scope, wall);
   }
   return {};
 }

@@ -1,5 +1,6 @@
 #pragma once
-// What happens around a handler. The first one given to router::use() is the outermost.
+// What happens around a handler. The first one given to router::use() is the outermost. The router refuses to start when
+// dead_letter stands inside retry, which would never see a failure, and when either of them is there twice.
 //
 //     router.use(outage_mode{}).use(deduplicate{.window = 60min}).use(dead_letter{"orders.dead"})
 //           .use(retry{.max_attempts = 8}).use(timeout{.after = 10s});
@@ -31,14 +32,15 @@ concept middleware = requires(const M& m, stage next, const middleware_wiring& w
 };
 
 // Tries again: at once, then later with the message given back to the broker, which keeps the count. When the attempts
-// are used up, or no retry can help, it leaves the failure to the stages outside.
+// are used up, or no retry can help, it leaves the failure to the stages outside. A message whose handler ended the
+// process so often is not handed to it again, where the broker has durable_attempts.
 struct retry {
-  std::uint32_t immediate = 1;     // further calls at once, in each attempt
-  std::uint32_t max_attempts = 5;  // deliveries, at least 1
+  std::uint32_t immediate = 1;     // further calls at once, in each delivery
+  std::uint32_t max_attempts = 5;  // calls of the handler for one message in all, those at once included; at least 1
   duration first_delay = std::chrono::seconds{1};
   double factor = 2;  // each delay to the one before it
   duration max_delay = std::chrono::minutes{5};
-  double jitter = 0.2;                          // of the delay, more or less
+  double jitter = 0.2;                          // the part of a delay that is drawn: 80 % to 100 % of it
   std::function<bool(const error&)> when = {};  // default: all but invalid_argument and unimplemented
 
   [[nodiscard]] stage wrap(stage next, const middleware_wiring& w) const;
@@ -46,7 +48,8 @@ struct retry {
 };
 
 // Puts what failed for good aside: with the broker, or as a message on a topic, which is confirmed before the original
-// is acknowledged. That message is the original with the headers weft-dead-letter-reason, -group, -topic, -attempts and
+// is acknowledged. If the topic cannot take it, since no group does or it is too large, the message goes to the broker's
+// own dead letters instead. That message is the original with the headers weft-dead-letter-reason, -group, -topic, -attempts and
 // -failures.
 struct dead_letter {
   std::string topic = {};                                // empty: the broker's own dead letters

@@ -9,6 +9,11 @@
 //     ...
 //     co_await bus.stop(ctx.with_timeout(loop, 20s));      // finishes what is being handled, gives back the rest
 //
+// One group is one subscription, whatever the number of its handlers: each message goes to those of its topic, and of
+// its event type where topic<> names one, one after another in the order of on(). The first that fails ends that, and
+// with the retry all of them are called again. What is on a topic of the group that none of its handlers takes goes to
+// the dead letters; an event of another type than they name is passed over.
+//
 // Without a retry of its own a router has retry{}, and what fails for good goes to the broker's dead letters. A message
 // that cannot be read goes there at once. Keys run beside each other, up to `concurrency`; messages of one key one
 // after another, also while one of them waits for its retry. The handler's context carries the publisher's trace and
@@ -49,6 +54,10 @@ struct router_options {
   duration cancel_grace = std::chrono::seconds{1};
 };
 
+// What becomes of an event on a handler's topic whose type no handler of the group names.
+enum class other_types : std::uint8_t { ignore, dead_letter };
+
+// Handlers of one group have the same order and lifetime; of concurrency and prefetch the largest counts.
 struct subscribe_options {
   std::string group;  // empty: one of its own, ephemeral
   std::uint32_t concurrency = 1;
@@ -56,6 +65,7 @@ struct subscribe_options {
   ordering order = ordering::per_key;
   lifetime lives = lifetime::durable;
   std::vector<std::string> patterns = {};  // instead of the topic's name
+  other_types others = other_types::ignore;
 };
 
 class router {
@@ -84,7 +94,7 @@ class router {
   // Before start(). Throws std::invalid_argument for wrong options.
   template <class Event>
   router& on(const topic<Event>& what, subscribe_options options, handler<std::type_identity_t<Event>> call) {
-    add(what.name, std::move(options), reading::event,
+    add(what.name, std::move(options), reading::event, what.type,
         [call = std::move(call), type = std::string{what.event_type_name()}, version = what.version,
          upcast = options_.upcast](const context& ctx, incoming& in) {
           return handle<Event>(call, type, version, upcast, ctx, in);
@@ -93,7 +103,8 @@ class router {
   }
   router& on_raw(std::string_view topic_or_pattern, subscribe_options options, raw_handler call);
 
-  // Subscribes and begins. errc::failed_precondition names what the broker lacks. Handlers' contexts derive from `ctx`.
+  // Subscribes and begins. errc::failed_precondition names what the broker lacks; errc::invalid_argument says which
+  // middleware stands where it cannot work. Handlers' contexts derive from `ctx`.
   [[nodiscard]] task<result<>> start(context ctx);
   // Fetches no more, waits for handlers until `ctx` ends, then cancels them. errc::deadline_exceeded says how many
   // messages went back unhandled. Once.
@@ -102,10 +113,12 @@ class router {
   [[nodiscard]] std::size_t in_flight() const noexcept;  // messages that are being handled
   [[nodiscard]] loop& home() noexcept { return loop_; }
   [[nodiscard]] broker& source() noexcept { return broker_; }
+  [[nodiscard]] const observe::logger* log() const noexcept { return options_.log; }
 
  private:
   friend class router_subscription;
   enum class layer_kind : std::uint8_t { other, retry, dead_letter };
+  struct route;
   enum class reading : std::uint8_t { event, raw };
   using wrap_function = std::function<stage(stage, const middleware_wiring&)>;
   using terminal = std::function<task<result<>>(const context&, incoming&)>;
@@ -117,9 +130,10 @@ class router {
   };
 
   void add_layer(layer_kind kind, feature_set needs, result<> valid, wrap_function wrap);
-  void add(std::string_view name, subscribe_options options, reading how, terminal call);
+  void add(std::string_view name, subscribe_options options, reading how, std::string_view type, terminal call);
   [[nodiscard]] result<> check_features() const;
-  [[nodiscard]] stage build(const terminal& call, const std::string& group) const;
+  [[nodiscard]] result<> check_layers() const;
+  [[nodiscard]] stage build(terminal call, const std::string& group) const;
   [[nodiscard]] task<std::size_t> finish(context ctx);
   void end_now();
 

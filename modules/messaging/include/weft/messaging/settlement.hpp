@@ -7,6 +7,7 @@
 //     settlement::give_back()                           // not handled, as on shutdown: does not count
 #include <weft/base/error.hpp>
 #include <weft/base/time.hpp>
+#include <weft/base/utf8.hpp>
 #include <weft/runtime/timer.hpp>
 
 #include <cstddef>
@@ -27,8 +28,10 @@ struct failure {
   friend bool operator==(const failure&, const failure&) = default;
 };
 inline constexpr std::size_t max_failures = 10;  // kept of one message: the first, and the latest
+// Of one failure's text, and of the reason of a dead letter: what is longer is cut, so that it fits wherever it goes.
+inline constexpr std::size_t max_reason_bytes = 1024;
 
-// Adds `f`, dropping the second oldest beyond max_failures.
+// Adds `f`, dropping the second oldest beyond max_failures. Its text becomes UTF-8 of at most max_reason_bytes.
 void add_failure(std::vector<failure>& to, failure f);
 // One line each, "2026-02-01T09:30:00Z attempt 3 unavailable: no connection", and back.
 [[nodiscard]] std::string format_failures(const std::vector<failure>& list);
@@ -57,9 +60,12 @@ struct settlement {
                                         attempt_counting counting = attempt_counting::counted) {
     return {.what = kind::retry, .after = after, .counting = counting, .reason = {}, .cause = std::move(cause)};
   }
-  [[nodiscard]] static settlement dead_letter(std::string reason, std::optional<error> cause = {},
+  [[nodiscard]] static settlement dead_letter(std::string_view reason, std::optional<error> cause = {},
                                               dead_letter_scope scope = dead_letter_scope::message) {
-    return {.what = kind::dead_letter, .scope = scope, .reason = std::move(reason), .cause = std::move(cause)};
+    return {.what = kind::dead_letter,
+            .scope = scope,
+            .reason = clean_text(reason, max_reason_bytes),
+            .cause = std::move(cause)};
   }
   [[nodiscard]] static settlement give_back() { return {.what = kind::give_back, .reason = {}, .cause = {}}; }
 };
