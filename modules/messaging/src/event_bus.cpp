@@ -1,4 +1,5 @@
 #include <weft/messaging/event_bus.hpp>
+#include <weft/runtime/guarded.hpp>
 
 namespace weft::messaging {
 
@@ -22,7 +23,7 @@ task<result<>> event_bus::call_all(context ctx, std::vector<std::weak_ptr<erased
   for (const auto& each : list) {
     const auto call = each.lock();
     if (!call) continue;
-    auto said = co_await (*call)(ctx, what);
+    auto said = co_await guarded_await(*call, ctx, what);
     if (!said && first) first = std::move(said);
   }
   co_return first;

@@ -1,6 +1,10 @@
+#include <weft/base/saturating.hpp>
+#include <weft/base/utf8.hpp>
 #include <weft/messaging/rpc.hpp>
 #include <weft/observe/correlation.hpp>
 #include <weft/observe/trace_context.hpp>
+#include <weft/runtime/backoff.hpp>
+#include <weft/runtime/guarded.hpp>
 #include <weft/runtime/sleep.hpp>
 
 #include <charconv>
@@ -20,14 +24,19 @@ errc parse_code(std::string_view name) {
 }  // namespace
 
 requester::requester(loop& l, broker& to, requester_options options)
-    : loop_{l}, broker_{to}, options_{std::move(options)} {}
+    : loop_{l}, broker_{to}, options_{std::move(options)}, ready_{l} {}
 requester::~requester() { tasks_.reset(); }
+
+task<result<std::unique_ptr<consumer>>> requester::open_inbox(context ctx) {
+  return broker_.subscribe(std::move(ctx),
+                           {.patterns = {inbox_}, .order = ordering::none, .lives = lifetime::ephemeral});
+}
 
 task<result<>> requester::start(context ctx) {
   WEFT_CO_TRY_VOID(require(broker_.features(), {feature::ephemeral}, "request and reply"));
   inbox_ = options_.inbox_prefix + "." + loop_.random().make_uuid_v4().to_string();
-  WEFT_CO_TRY(consumer_, co_await broker_.subscribe(
-                             ctx, {.patterns = {inbox_}, .order = ordering::none, .lives = lifetime::ephemeral}));
+  WEFT_CO_TRY(consumer_, co_await open_inbox(std::move(ctx)));
+  ready_.set();
   tasks_ = std::make_unique<task_group>(loop_);
   tasks_->spawn(take_answers(tasks_->derive(context{})));
   co_return result<>{};
@@ -36,25 +45,60 @@ task<result<>> requester::start(context ctx) {
 task<void> requester::stop(context ctx) {
   stopped_ = true;
   if (consumer_) static_cast<void>(co_await consumer_->stop(std::move(ctx)));
-  for (const auto& [id, call] : pending_) call->done.set();
+  fail_pending(error{errc::cancelled, "the requester was stopped"});
+  ready_.set();
   if (tasks_) co_await tasks_->stop();
 }
 
-task<void> requester::take_answers(context ctx) {
+void requester::fail_pending(const error& why) {
+  for (const auto& [id, call] : pending_) {
+    if (!call->answer && !call->lost) call->lost = why;
+    call->done.set();
+  }
+}
+
+task<bool> requester::renew_inbox(context ctx) {
+  ready_.reset();
+  fail_pending(error{errc::unavailable, "the inbox was lost, and with it perhaps the answer"});
+  backoff pauses;
   for (;;) {
+    auto made = co_await open_inbox(ctx);
+    if (stopped_) co_return false;
+    if (made) {
+      consumer_ = *std::move(made);
+      ready_.set();
+      co_return true;
+    }
+    if (!co_await sleep(loop_, ctx, pauses.next(loop_.now(), loop_.random()))) co_return false;
+  }
+}
+
+void requester::take_answer(const raw_delivery& d) {
+  const auto id = d.what->fields.get(rpc_header::request);
+  const auto call = pending_.find(id);
+  if (call == pending_.end()) {  // its deadline has passed, or it failed when the inbox was lost
+    if (options_.log != nullptr) options_.log->info("an answer came for which nobody waits", {{"request", id}});
+    return;
+  }
+  call->second->answer = d.what;
+  call->second->done.set();
+}
+
+task<void> requester::take_answers(context ctx) {
+  backoff pauses;
+  while (!stopped_ && ctx.check(loop_.now())) {
     auto got = co_await consumer_->next(ctx);
-    if (!got) {
-      if (!ctx.check(loop_.now()) || !(co_await sleep(loop_, ctx, std::chrono::seconds{1}))) co_return;
-      continue;
+    if (got && *got) {
+      pauses.succeeded(loop_.now());
+      take_answer(**got);
+      static_cast<void>(co_await consumer_->settle(ctx, (**got).tag, settlement::ack()));
+    } else if (got) {  // the consumer has ended
+      if (stopped_ || !co_await renew_inbox(ctx)) co_return;
+    } else if (got.error().code() == errc::aborted) {  // it was lost, and is there again
+      fail_pending(error{errc::unavailable, "the inbox was lost, and with it perhaps the answer"});
+    } else if (!co_await sleep(loop_, ctx, pauses.next(loop_.now(), loop_.random()))) {
+      co_return;
     }
-    if (!*got) co_return;
-    const auto& d = **got;
-    const auto call = pending_.find(d.what->fields.get(rpc_header::request));
-    if (call != pending_.end()) {  // else nobody waits any more
-      call->second->answer = d.what;
-      call->second->done.set();
-    }
-    static_cast<void>(co_await consumer_->settle(ctx, d.tag, settlement::ack()));
   }
 }
 
@@ -104,12 +148,14 @@ task<result<std::string>> requester::ask_json(context ctx, std::string topic, st
     co_return fail(errc::resource_exhausted, std::to_string(pending_.size()) + " questions wait for their answers");
   if (!ctx.has_deadline()) ctx = ctx.with_timeout(loop_, options_.default_timeout);
   const pending_entry waits{*this, loop_.random().make_uuid_v7(loop_.wall_now()).to_string()};
+  if (const auto inbox = co_await ready_.wait(ctx); !inbox)
+    co_return fail(error{inbox.error().code(), "there is no inbox for the answer"}.with_operation("asking " + topic));
   WEFT_CO_TRY(auto out, question_message(ctx, topic, std::move(question), std::move(key), waits.id));
   if (const auto sent = co_await publish_one(broker_, ctx, std::move(out)); !sent)
     co_return fail(sent.error().with_operation("asking " + topic));
   if (const auto came = co_await waits.call->done.wait(ctx); !came)
     co_return fail(error{came.error().code(), "no answer came"}.with_operation("asking " + topic));
-  if (waits.call->answer == nullptr) co_return fail(errc::cancelled, "the requester was stopped");
+  if (waits.call->answer == nullptr) co_return fail(waits.call->lost->with_operation("asking " + topic));
   const auto& answer = *waits.call->answer;
   const auto status = answer.fields.get(rpc_header::status);
   if (status != "ok") co_return fail(error{parse_code(status), answer.body}.with_operation("asking " + topic));
@@ -143,8 +189,20 @@ message answer_message(const message& question, const result<std::string>& said,
   m.fields.append(rpc_header::request, std::string{question.fields.get(rpc_header::request)});
   m.fields.append(rpc_header::status, std::string{said ? "ok" : to_string(said.error().code())});
   m.content_type = said ? json_content_type : "text/plain";
-  m.body = said ? *said : std::string{said.error().message()};
+  m.body = said ? *said : clean_text(said.error().message(), 8192);
   return m;
+}
+
+// Until the broker has the answer, or the question's deadline has passed. The handler is not called again for it.
+task<result<>> send_answer(broker& to, loop& l, context until, message answer) {
+  backoff pauses{{.initial = std::chrono::milliseconds{50}, .max = std::chrono::seconds{1}}};
+  const auto if_unroutable = to.features().set.has(feature::mandatory) ? unroutable::refuse : unroutable::drop;
+  for (;;) {
+    const auto sent = co_await publish_one(to, until, {.what = answer, .if_unroutable = if_unroutable});
+    // The inbox may be lost with its connection, and come back.
+    const bool again = !sent && (sent.error().transient() || sent.error().code() == errc::not_found);
+    if (!again || !co_await sleep(l, until, pauses.next(l.now(), l.random()))) co_return sent;
+  }
 }
 
 task<result<>> answer_one(const json_answer& call, router& at, const context& ctx, const raw_delivery& d) {
@@ -154,10 +212,18 @@ task<result<>> answer_one(const json_answer& call, router& at, const context& ct
   auto& l = at.home();
   const auto own = context_of(ctx, question, l);
   if (!own.check(l.now())) co_return result<>{};  // nobody waits for the answer
-  const auto said = co_await call(own, question.body);
+  auto said = co_await guarded_await(call, own, question.body);
   if (!said && ctx.cancellation().cancelled()) co_return fail(said.error());
-  co_return co_await publish_one(at.source(), ctx.detached().with_timeout(l, std::chrono::seconds{10}),
-                                 {.what = answer_message(question, said, l)});
+  const auto until = ctx.detached().with_deadline(own.has_deadline() ? own.deadline()
+                                                                     : later(l.now(), std::chrono::seconds{10}));
+  auto sent = co_await send_answer(at.source(), l, until, answer_message(question, said, l));
+  if (!sent && sent.error().code() == errc::resource_exhausted && said) {
+    said = fail(error{errc::resource_exhausted, "the answer is too large"}.with_limit(limit_kind::size));
+    sent = co_await send_answer(at.source(), l, until, answer_message(question, said, l));
+  }
+  if (!sent && at.log() != nullptr)
+    at.log()->warning("an answer reached nobody", {{"topic", question.topic}, {"error", sent.error().describe()}});
+  co_return result<>{};
 }
 
 }  // namespace

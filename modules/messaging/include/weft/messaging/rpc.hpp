@@ -14,7 +14,8 @@
 //
 // errc::deadline_exceeded when no answer comes, errc::not_found at once where the broker can tell that nobody listens;
 // an error of the answering side comes back with its code and message. A question is asked at most once by the
-// requester; the broker may deliver it again when the answering side dies, so answers should be repeatable. A question
+// requester. When the inbox is lost with its connection, the questions that wait fail with errc::unavailable, since their
+// answers may be lost too; new ones wait until there is an inbox again. The broker may deliver it again when the answering side dies, so answers should be repeatable. A question
 // whose deadline has passed is dropped. Needs feature ephemeral. Belongs to one loop.
 #include <weft/messaging/router.hpp>
 #include <weft/messaging/topic.hpp>
@@ -23,6 +24,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -39,6 +41,7 @@ struct requester_options {
   std::string inbox_prefix = "weft.reply";              // the inbox is a topic of its own below it
   duration default_timeout = std::chrono::seconds{30};  // when the context has no deadline
   std::size_t max_pending = 10'000;                     // beyond: errc::resource_exhausted
+  const observe::logger* log = nullptr;                 // outlives the requester
 };
 
 class requester {
@@ -67,6 +70,7 @@ class requester {
     explicit waiting_call(loop& l) : done{l} {}
     weft::event done;
     message_ptr answer;
+    std::optional<error> lost;  // instead
   };
   struct pending_entry;
 
@@ -78,6 +82,11 @@ class requester {
   [[nodiscard]] result<outgoing> question_message(const context& ctx, std::string topic, std::string question,
                                                   std::string key, const std::string& id) const;
   task<void> take_answers(context ctx);
+  void take_answer(const raw_delivery& d);
+  [[nodiscard]] task<result<std::unique_ptr<consumer>>> open_inbox(context ctx);
+  // There is no inbox until it is opened again.
+  [[nodiscard]] task<bool> renew_inbox(context ctx);
+  void fail_pending(const error& why);
 
   loop& loop_;
   broker& broker_;
@@ -86,6 +95,7 @@ class requester {
   std::unique_ptr<consumer> consumer_;
   std::map<std::string, std::shared_ptr<waiting_call>, std::less<>> pending_;
   std::unique_ptr<task_group> tasks_;
+  weft::event ready_;  // there is an inbox
   bool stopped_ = false;
 };
 
