@@ -1,5 +1,7 @@
 #include "ledger.hpp"
 
+#include <weft/base/saturating.hpp>
+
 namespace messages {
 
 using namespace weft;
@@ -7,7 +9,9 @@ using namespace weft::messaging;
 
 namespace {
 
-bool ordered(const std::string& key) { return !key.starts_with("later"); }
+constexpr duration brief_life = std::chrono::milliseconds{3};
+
+bool ordered(const std::string& key) { return key != "later" && key != "brief"; }
 
 std::string body_of(const std::string& key, std::uint64_t number) { return key + ":" + std::to_string(number); }
 
@@ -15,7 +19,9 @@ std::string body_of(const std::string& key, std::uint64_t number) { return key +
 
 std::vector<outgoing> ledger::begin(const std::string& key, std::uint64_t count, duration delay) {
   const auto first = next(key);
-  calls_.push_back({.key = key, .first = first, .count = count, .not_before = sim_.now() + delay});
+  const auto lives = key == "brief" ? brief_life : duration{};
+  calls_.push_back(
+      {.key = key, .first = first, .count = count, .not_before = later(sim_.now(), delay), .lives = lives});
   std::vector<outgoing> batch;
   for (auto number = first; number < first + count; ++number) {
     auto& what = batch.emplace_back();
@@ -23,6 +29,7 @@ std::vector<outgoing> ledger::begin(const std::string& key, std::uint64_t count,
     what.what.topic = "work.done";
     what.what.key = ordered(key) ? key : "";
     what.what.body = body_of(key, number);
+    what.what.time_to_live = lives;
     what.delay = delay;
   }
   published += count;
@@ -34,6 +41,7 @@ void ledger::confirm(const std::string& key) {
     auto& c = calls_[call];
     if (c.key != key) continue;
     c.confirmed = true;
+    c.confirmed_at = sim_.now();
     confirmed_[key] = c.first + c.count - 1;
     return;
   }
@@ -56,6 +64,8 @@ void ledger::delivered(const std::string& group, const raw_delivery& d, steady_t
   if (which.number < call.first || which.number >= call.first + call.count || m.body != body_of(call.key, which.number))
     return fail(group, m, "it is not as it was published");
   if (now < call.not_before) return fail(group, m, "it comes before its time");
+  if (call.lives > duration::zero() && call.confirmed && now > later(call.confirmed_at, call.lives))
+    return fail(group, m, "it has expired");
   auto& life = lives_[group];
   if (life.acknowledged.contains(which)) return fail(group, m, "it comes again after it was acknowledged");
   if (!ordered(call.key)) return;
@@ -81,6 +91,7 @@ std::string ledger::missing(const std::vector<std::string>& groups) const {
     const auto there = acknowledged_.find(group);
     for (std::size_t at = 0; at < calls_.size(); ++at) {
       const auto& call = calls_[at];
+      if (call.lives > duration::zero()) continue;
       for (auto number = call.first; call.confirmed && number < call.first + call.count; ++number)
         if (there == acknowledged_.end() || !there->second.contains({.call = at, .number = number}))
           return "group " + group + " has not handled " + std::to_string(at) + "." + std::to_string(number) + " (" +
@@ -95,6 +106,7 @@ bool ledger::complete(const std::vector<std::string>& groups) const { return mis
 void ledger::check_calls(const std::vector<std::string>& groups) {
   for (const auto& group : groups)
     for (std::size_t at = 0; at < calls_.size(); ++at) {
+      if (calls_[at].lives > duration::zero()) continue;
       std::uint64_t seen = 0;
       for (std::uint64_t i = 0; i < calls_[at].count; ++i)
         seen += acknowledged_[group].contains({.call = at, .number = calls_[at].first + i}) ? 1 : 0;

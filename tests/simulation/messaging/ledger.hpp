@@ -16,14 +16,17 @@ struct publication {
   std::string key;
   std::uint64_t first = 0, count = 0;
   weft::steady_time not_before{};
+  weft::duration lives{};  // zero: for ever
   bool confirmed = false;
+  weft::steady_time confirmed_at{};
 };
 
 class ledger {
  public:
   explicit ledger(weft::testkit::simulation& sim) : sim_{sim} {}
 
-  // The messages of the next call, for a key that the caller alone writes to. Delayed ones have no key in the broker.
+  // The messages of the next call, for a key that the caller alone writes to. Delayed ones have no key in the broker,
+  // and those of "brief" live for a moment only.
   std::vector<weft::messaging::outgoing> begin(const std::string& key, std::uint64_t count, weft::duration delay);
   void confirm(const std::string& key);
   [[nodiscard]] std::uint64_t next(const std::string& key) { return confirmed_[key] + 1; }

@@ -5,6 +5,7 @@
 #include <weft/messaging_sqlite/sqlite_broker.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task_group.hpp>
+#include <weft/runtime/when.hpp>
 
 #include <algorithm>
 
@@ -38,14 +39,27 @@ task<bool> pause(host& h, duration at_most) {
       .has_value();
 }
 
+bool all_taken(const std::vector<result<>>& results) {
+  return std::ranges::all_of(results, [](const result<>& r) { return r.has_value(); });
+}
+
+// The same ids in one commit, or in two that follow each other: they count once.
+task<bool> publish_twice(host& h, broker& bus, std::vector<outgoing> batch) {
+  const auto [first, second] =
+      co_await when_all(h.loop(), bus.publish(context{}, batch), bus.publish(context{}, batch));
+  co_return all_taken(first) || all_taken(second);
+}
+
 task<void> publish_all(host& h, broker& bus, system_state& s, std::vector<std::string> keys, duration delay) {
   auto& random = h.loop().random();
   auto& left = s.calls_left.try_emplace(keys.front(), calls_of_a_publisher).first->second;
   while (left > 0) {
     const auto& key = keys[random.below(keys.size())];
     const auto late = delay > duration::zero() ? duration{random.between(0, delay.count())} : duration{};
-    const auto results = co_await bus.publish(context{}, s.book.begin(key, 1 + random.below(3), late));
-    const bool taken = std::ranges::all_of(results, [](const result<>& r) { return r.has_value(); });
+    const auto batch = s.book.begin(key, 1 + random.below(3), late);
+    const bool taken = s.over != backend::memory && random.chance(0.2)
+                           ? co_await publish_twice(h, bus, batch)
+                           : all_taken(co_await bus.publish(context{}, batch));
     if (taken) {
       s.book.confirm(key);
       --left;
@@ -54,8 +68,9 @@ task<void> publish_all(host& h, broker& bus, system_state& s, std::vector<std::s
   }
 }
 
-settlement decide(rng& random, bool calm) {
-  const auto dice = calm ? 0 : random.below(100);
+// Those that expire are not put aside: a replay would give them a new life.
+settlement decide(rng& random, const message& m, bool calm) {
+  const auto dice = calm ? 0 : random.below(m.time_to_live > duration::zero() ? 95 : 100);
   if (dice < 80) return settlement::ack();
   if (dice < 90) return settlement::retry(duration{random.between(0, 4'000'000)}, error{errc::unavailable, "later"});
   if (dice < 95) return settlement::give_back();
@@ -80,9 +95,13 @@ task<bool> handle_some(host& h, consumer& c, const std::string& group, system_st
     const auto at = random.below(held.size());
     const auto d = std::move(held[at]);
     held.erase(held.begin() + static_cast<std::ptrdiff_t>(at));
-    const auto how = decide(random, s.calm);
+    const auto how = decide(random, *d.what, s.calm);
     const auto kind = how.what;
     if (co_await c.settle(context{}, d.tag, how) && kind == settlement::kind::ack) s.book.acknowledged(group, d);
+    if (random.chance(0.1)) {  // a tag names one delivery only
+      const auto stale = co_await c.settle(context{}, d.tag, settlement::ack());
+      h.simulation().check(!stale && stale.error().code() == errc::aborted, "a stale settlement is aborted");
+    }
   }
   co_return true;
 }
@@ -116,6 +135,7 @@ task<void> work(host& h, broker& a, broker& b, system_state& s) {
   all.spawn(publish_all(h, a, s, {"red", "blue"}, {}));
   all.spawn(publish_all(h, b, s, {"green"}, {}));
   all.spawn(publish_all(h, b, s, {"later"}, 8ms));
+  all.spawn(publish_all(h, a, s, {"brief"}, {}));
   co_await all.join();
 }
 
@@ -125,7 +145,7 @@ task<void> over_memory(host& h, system_state& s) {
 }
 
 task<void> over_sqlite(host& h, system_state& s) {
-  sqlite_broker_options options{.disk = &h.blocking_disk(), .checkpoint_pages = 20};
+  sqlite_broker_options options{.disk = &h.blocking_disk(), .remember_ids = 1h, .checkpoint_pages = 20};
   if (s.over == backend::sqlite_on_a_lying_disk) options.disk = &h.simulation().make<lying_disk>(h.blocking_disk());
   broker_factory brokers;
   brokers.add("sqlite", sqlite_brokers(options));
@@ -135,15 +155,26 @@ task<void> over_sqlite(host& h, system_state& s) {
   co_await work(h, **a, **b, s);
 }
 
-void crash(simulation& sim, host& h, system_state& s) {
-  sim.run_until([&] { return !h.running(); }, duration{sim.random().between(0, 15'000'000)});
+// For a while the disk may be full, and commits fail; then it is not, and they go on.
+void crash(simulation& sim, host& h, system_state& s, disk_options disk) {
+  const auto ended = [&] { return !h.running(); };
+  const auto life = sim.random().between(0, 15'000'000);
+  if (s.over == backend::sqlite && !s.calm && sim.random().chance(0.5)) {
+    sim.run_until(ended, duration{sim.random().between(0, life)});
+    auto full = disk;
+    full.capacity = 1;
+    h.set_disk_options(full);
+    sim.run_until(ended, duration{sim.random().between(0, 3'000'000)});
+    h.set_disk_options(disk);
+  }
+  sim.run_until(ended, duration{life});
   h.crash(sim.random().chance(0.6) ? crash_kind::power : crash_kind::process);
   if (s.over != backend::memory) s.book.reborn();
   h.restart();
 }
 
 bool published(const system_state& s) {
-  return s.calls_left.size() == 3 && std::ranges::all_of(s.calls_left, [](const auto& p) { return p.second == 0; });
+  return s.calls_left.size() == 4 && std::ranges::all_of(s.calls_left, [](const auto& p) { return p.second == 0; });
 }
 
 }  // namespace
@@ -157,11 +188,11 @@ run_summary run_messages(simulation& sim, backend over) {
   h.set_disk_options(disk);
   h.on_boot([&s](host& self) { return s.over == backend::memory ? over_memory(self, s) : over_sqlite(self, s); });
   run_summary sum;
-  for (sum.crashes = 0; sum.crashes < 4 && !sim.failed(); ++sum.crashes) crash(sim, h, s);
+  for (sum.crashes = 0; sum.crashes < 4 && !sim.failed(); ++sum.crashes) crash(sim, h, s, disk);
   disk.power_loss_in_call = 0;
   h.set_disk_options(disk);
   s.calm = true;
-  crash(sim, h, s);
+  crash(sim, h, s, disk);
   ++sum.crashes;
   sim.run_until([&] { return published(s) && s.book.complete(groups); }, 10s);
   sim.check(published(s), "everything is published in the end");
