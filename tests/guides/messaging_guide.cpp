@@ -74,7 +74,7 @@ task<std::size_t> place_all(messaging::publisher& bus, context ctx, std::vector<
 void add_billing(messaging::router& router, books& to) {
   router.use(messaging::deduplicate{.window = 1h})
       .use(messaging::dead_letter{})
-      .use(messaging::retry{.max_attempts = 3, .first_delay = 1s, .factor = 10})
+      .use(messaging::retry{.immediate = 0, .max_attempts = 3, .first_delay = 1s, .factor = 10})
       .use(messaging::timeout{.after = 10s});
   router.on(orders_placed, {.group = "billing", .concurrency = 8},
             [&to](const context& ctx, const messaging::delivery<order_placed>& d) { return to.record(ctx, d); });

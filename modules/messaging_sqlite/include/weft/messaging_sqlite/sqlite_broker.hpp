@@ -10,7 +10,8 @@
 // publish() returns once the messages are in the file and synced: all of a call's, or none, in one commit, which calls
 // that come at the same time share. What a consumer makes of a message is written with the next commit: when the
 // process or the machine dies before that, the message comes again. A dead letter is written before settle() returns.
-// A message that was being handled when the process died has one attempt more.
+// That a message is out is written before it is handed out: one that was being handled when the process died has one
+// attempt more. So try_next() gives nothing of durable groups; next_some() takes several in one commit.
 //
 // Otherwise it does what `memory:` does, being made of the same parts: groups, order of a key, priorities, expiry,
 // delay (in the file too), dead letters, bounds. What waits is kept in memory as well, within the bounds, and handed
