@@ -1,3 +1,4 @@
+#include <weft/base/saturating.hpp>
 #include <weft/messaging/duplicate_store.hpp>
 
 namespace weft::messaging {
@@ -20,7 +21,7 @@ task<result<duplicate_state>> memory_duplicate_store::claim(context, std::string
 }
 
 task<result<>> memory_duplicate_store::complete(context, std::string group, std::string id, duration keep) {
-  const auto until = loop_.now() + keep;
+  const auto until = later(loop_.now(), keep);
   name n{std::move(group), std::move(id)};
   known_.insert_or_assign(n, entry{true, until});
   ages_.emplace_back(until, std::move(n));

@@ -1,5 +1,6 @@
 #include "router_subscription.hpp"
 
+#include <weft/base/saturating.hpp>
 #include <weft/messaging/cloud_events.hpp>
 #include <weft/observe/correlation.hpp>
 #include <weft/runtime/guarded.hpp>
@@ -172,7 +173,7 @@ bool router_subscription::retries_here(const settlement& s, const message& m) co
 task<void> router_subscription::process(const context& ctx, work& w) {
   const counted_in here{in_flight_, gauge_};
   for (;;) {
-    const auto began = loop_.now();
+    const auto began = loop_.clock();  // so that what never suspends takes time, too
     incoming in{.raw = w.what, .group = what_.group, .attempt = w.what.attempt + w.local_attempts};
     read(in);
     observe::span span;
@@ -184,7 +185,7 @@ task<void> router_subscription::process(const context& ctx, work& w) {
       o = {fail(errc::internal, "a middleware threw: " + std::string{current_exception_error().message()}), {}};
     }
     if (!o.handled) span.fail(o.handled.error());
-    count(o, label_of(*w.what.what), loop_.now() - began);
+    count(o, label_of(*w.what.what), time_between(began, loop_.clock()));
     auto how = settlement_for(handling, std::move(o));
     if (retries_here(how, *w.what.what)) {
       if (how.cause)

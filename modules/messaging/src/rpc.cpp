@@ -150,6 +150,7 @@ task<result<std::string>> requester::ask_json(context ctx, std::string topic, st
   const pending_entry waits{*this, loop_.random().make_uuid_v7(loop_.wall_now()).to_string()};
   if (const auto inbox = co_await ready_.wait(ctx); !inbox)
     co_return fail(error{inbox.error().code(), "there is no inbox for the answer"}.with_operation("asking " + topic));
+  if (waits.call->lost) co_return fail(waits.call->lost->as_unprocessed().with_operation("asking " + topic));
   WEFT_CO_TRY(auto out, question_message(ctx, topic, std::move(question), std::move(key), waits.id));
   if (const auto sent = co_await publish_one(broker_, ctx, std::move(out)); !sent)
     co_return fail(sent.error().with_operation("asking " + topic));

@@ -1,3 +1,4 @@
+#include <weft/base/saturating.hpp>
 #include <weft/testkit/broker_conformance.hpp>
 
 #include <algorithm>
@@ -74,7 +75,7 @@ task<void> broker_trial::expect_quiet(consumer& c, std::string_view what) {
 task<void> broker_trial::wait(duration time) { ok(co_await sleep(l, context{}, time), "waiting"); }
 
 task<void> broker_trial::consume(consumer& c, const std::size_t& left, std::function<void(const raw_delivery&)> take) {
-  const auto until = l.now() + target.patience();
+  const auto until = later(l.now(), target.patience());
   while (left > 0) {
     check(l.now() < until, std::to_string(left) + " messages are missing");
     const auto got = co_await c.next(context{}.with_timeout(l, std::chrono::milliseconds{200}));

@@ -232,6 +232,11 @@ task<result<>> hub_consumer::settle(context ctx, delivery_tag tag, settlement ho
   co_return result<>{};
 }
 
+bool hub_consumer::holds(delivery_tag tag) const noexcept {
+  const guard locked{hub_.lock};
+  return group_->queue->find(in_flight_, tag) != nullptr;
+}
+
 task<result<>> hub_consumer::stop(context) {
   const guard locked{hub_.lock};
   stopped_ = true;

@@ -168,6 +168,7 @@ class hub_consumer final : public consumer {
   task<result<std::vector<raw_delivery>>> next_some(context ctx) override;
   task<result<>> settle(context ctx, delivery_tag tag, settlement how) override;
   [[nodiscard]] std::optional<result<>> try_settle(delivery_tag tag, settlement& how) override;
+  [[nodiscard]] bool holds(delivery_tag tag) const noexcept override;
   task<result<>> stop(context ctx) override;
 
   // Under the lock, from any loop: what is in flight is delivered again.
