@@ -23,6 +23,7 @@ task<result<>> post(service::core& on, context ctx, call what) {
       discovery::make_registry(on.loop, "static:called=" + where.host + ":" + std::to_string(where.port));
   discovery::service_client called{
       on.loop, *registry, {.service = "called", .caller = "trace_context", .hosts = {}, .tracer = &on.spans}};
+  WEFT_CO_TRY_VOID(co_await called.ready(ctx));
   http::request r{http::method::post, where.target};
   r.headers.set("Content-Type", "application/json");
   r.content = json::serialize(what.arguments);
