@@ -1,4 +1,5 @@
 #include <weft/base/saturating.hpp>
+#include <weft/runtime/guarded.hpp>
 #include <weft/testkit/broker_conformance.hpp>
 
 #include <algorithm>
@@ -127,8 +128,9 @@ task<void> run_one(broker_under_test& target, const broker_case& which, broker_o
       co_await which.run(trial);
     else
       outcome = {broker_outcome::kind::skipped, probe->features().broker + " does not have " + to_string(lacking)};
-  } catch (const std::exception& problem) {
-    outcome = {broker_outcome::kind::failed, std::string{which.promise} + "; " + problem.what()};
+  } catch (...) {
+    outcome = {broker_outcome::kind::failed,
+               std::string{which.promise} + "; " + std::string{current_exception_error().message()}};
   }
 }
 

@@ -130,13 +130,13 @@ void core::arrange_call(duration after, machine& on, callback work) {
   const auto slot = unused_calls_.back();
   unused_calls_.pop_back();
   calls_[slot] = {std::move(work), &on, on.boots()};
-  events.push(now + std::max<std::int64_t>(0, after.count()), event_kind::call, nullptr, slot);
+  events.push(later_by(now, after.count()), event_kind::call, nullptr, slot);
 }
 
 void core::apply(const fault_plan& plan) {
   for (const auto& step : plan.steps()) {
     faults_.push_back(step);
-    events.push(now + std::max<std::int64_t>(0, step.at.count()), event_kind::fault, nullptr, faults_.size() - 1);
+    events.push(later_by(now, step.at.count()), event_kind::fault, nullptr, faults_.size() - 1);
   }
 }
 

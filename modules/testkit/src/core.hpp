@@ -4,8 +4,10 @@
 #include "machine.hpp"
 #include "network_state.hpp"
 
+#include <weft/base/saturating.hpp>
 #include <weft/testkit/simulation.hpp>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +17,12 @@ namespace weft::testkit {
 
 // The steady clock starts at a day; the wall clock on 2026-01-01.
 inline constexpr std::int64_t start_of_time = 86'400'000'000'000;
+
+// `time` nanoseconds from `from`, which may be "never" either; at once for less than nothing.
+[[nodiscard]] inline std::int64_t later_by(std::int64_t from, std::int64_t time) noexcept {
+  using std::chrono::nanoseconds;
+  return saturating_add(nanoseconds{from}, nanoseconds{std::max<std::int64_t>(0, time)}).count();
+}
 
 class core {
  public:

@@ -3,6 +3,7 @@
 #include "core.hpp"
 #include "simulated_stream.hpp"
 
+#include <weft/runtime/guarded.hpp>
 #include <weft/runtime/sleep.hpp>
 
 #include <algorithm>
@@ -86,8 +87,8 @@ void machine::turn() {
   in_turn_ = true;
   try {
     run_ready();
-  } catch (const std::exception& e) {
-    core_.fail(name_ + ": a callback ended with an exception: " + e.what());
+  } catch (...) {
+    core_.fail(name_ + ": a callback ended with an exception: " + std::string{current_exception_error().message()});
   }
   in_turn_ = false;
   if (crash_pending_) {

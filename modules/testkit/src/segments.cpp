@@ -33,7 +33,7 @@ void network::send(connection& c, int i) {
     }
   }
   if (l.plain) [[likely]]
-    put_on_the_way(c, i, p.written, core_.now + travel(l));
+    put_on_the_way(c, i, p.written, later_by(core_.now, travel(l)));
   else
     send_over_bad_link(c, i, l);
 }
@@ -86,7 +86,7 @@ void network::stall(connection& c, int i) {
   if (p.stalled) return;
   p.stalled = true;
   if (p.tries == 0) p.stalled_since = core_.now;
-  push(core_.now + retry_after(p), event_kind::retransmit, c, static_cast<std::uint64_t>(i));
+  push(later_by(core_.now, retry_after(p)), event_kind::retransmit, c, static_cast<std::uint64_t>(i));
   ++p.tries;
   if (core_.on(trace_level::all)) trace(c, i, "lost", 0);
 }
@@ -190,7 +190,7 @@ void network::confirmed(connection& c) {
 void network::reset_to(connection& c, int end) {
   auto& p = c.pipes[1 - end];
   if (p.via->cuts > 0) return;
-  p.last_arrival = std::max(core_.now + travel(*p.via), p.last_arrival);
+  p.last_arrival = std::max(later_by(core_.now, travel(*p.via)), p.last_arrival);
   push(p.last_arrival, event_kind::reset, c, static_cast<std::uint64_t>(end));
 }
 
@@ -205,7 +205,7 @@ void network::reset_arrived(connection& c, int end) {
 
 void network::send_window(connection& c, int i) {
   c.pipes[i].window_on_its_way = true;
-  push(core_.now + travel(*c.pipes[1 - i].via), event_kind::window, c, static_cast<std::uint64_t>(i));
+  push(later_by(core_.now, travel(*c.pipes[1 - i].via)), event_kind::window, c, static_cast<std::uint64_t>(i));
 }
 
 void network::window(connection& c, int i) {
@@ -215,7 +215,7 @@ void network::window(connection& c, int i) {
   if (e.state != end_state::open || c.ends[1 - i].state == end_state::lost) return;
   if (c.pipes[1 - i].via->cuts > 0) {  // the sender asks again, until it hears
     p.window_on_its_way = true;
-    return push(core_.now + window_retry, event_kind::window, c, static_cast<std::uint64_t>(i));
+    return push(later_by(core_.now, window_retry), event_kind::window, c, static_cast<std::uint64_t>(i));
   }
   p.acknowledged = p.read;
   if (e.writer != nullptr && writable(c, i)) wake(e, e.writer);

@@ -2,17 +2,10 @@
 
 #include "core.hpp"
 
-#include <limits>
-
 namespace weft::testkit {
 
 namespace {
-constexpr auto no_limit = std::numeric_limits<std::int64_t>::max();
-
-std::int64_t after(std::int64_t now, duration time) {
-  if (time.count() >= no_limit - now) return no_limit;
-  return now + std::max<std::int64_t>(0, time.count());
-}
+std::int64_t after(std::int64_t now, duration time) { return later_by(now, time.count()); }
 }  // namespace
 
 simulation::simulation(std::uint64_t seed, simulation_options options)
