@@ -168,7 +168,8 @@ result<wall_time> parse_rfc3339(std::string_view text) {
   const auto since_epoch = wide{(*base - offset).time_since_epoch().count()} * 1'000'000'000 + nanos;
   // A system_clock of nanoseconds reaches from 1677-09-21 to 2262-04-11.
   if (since_epoch < nanoseconds::min().count() || since_epoch > nanoseconds::max().count())
-    return fail(errc::invalid_argument, "the time is not between 1677-09-21 and 2262-04-11, the range that can be kept");
+    return fail(errc::invalid_argument,
+                "the time is not between 1677-09-21 and 2262-04-11, the range that can be kept");
   return time_point_cast<system_clock::duration>(nanosecond_time{nanoseconds{static_cast<std::int64_t>(since_epoch)}});
 }
 

@@ -2,8 +2,8 @@
 #include <weft/http/message.hpp>
 #include <weft/testkit/run.hpp>
 
-#include <boost/describe/class.hpp>
 #include <gtest/gtest.h>
+#include <boost/describe/class.hpp>
 
 namespace weft::http {
 namespace {
@@ -34,8 +34,7 @@ TEST(JsonOptions, OfARequest) {
 TEST(JsonOptions, OfAResponse) {
   testkit::run([](loop&) -> task<void> {
     auto r = response::json_text(R"({"x":1})");
-    const auto read =
-        co_await r.as<point>(body::default_limit, {.missing_fields = json::missing_fields::keep_default});
+    const auto read = co_await r.as<point>(body::default_limit, {.missing_fields = json::missing_fields::keep_default});
     EXPECT_TRUE(read && read->y == 7);
   });
 }

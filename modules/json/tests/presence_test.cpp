@@ -3,9 +3,9 @@
 #include <weft/json/schema.hpp>
 #include <weft/json/value.hpp>
 
+#include <gtest/gtest.h>
 #include <boost/describe/class.hpp>
 #include <boost/describe/enum.hpp>
-#include <gtest/gtest.h>
 
 namespace presence {
 
@@ -92,8 +92,7 @@ TEST(Fields, HaveADefaultOfTheirOwn) {
   const auto read = json::decode<line>(R"({"sku":"A","paid_by":"card"})");
   ASSERT_TRUE(read);
   EXPECT_EQ(read->quantity, 1);
-  EXPECT_EQ(json::decode<line>(R"({"quantity":2,"paid_by":"card"})").error().message(),
-            "$.sku: missing");
+  EXPECT_EQ(json::decode<line>(R"({"quantity":2,"paid_by":"card"})").error().message(), "$.sku: missing");
   EXPECT_EQ(json::decode<long_line>(R"({"sku":"A","paid_by":"card","note":"x"})")->quantity, 1);
   EXPECT_FALSE(json::decode<long_line>(R"({"sku":"A","paid_by":"card"})"));
   const auto schema = json::schema_text<line>();
@@ -112,9 +111,10 @@ TEST(Limits, ATextOfExactlyMaxBytesIsRead) {
 // C9: what is closer to zero than any double is zero, however it is written; what is too large says so.
 TEST(Numbers, BeyondADoublesRange) {
   const std::string zeros(330, '0');
-  for (const auto& text : std::vector<std::string>{"0." + zeros + "1", "0." + zeros + "1234567890123456789012345", "0." + zeros + "1e-5",
-                           "-0." + zeros + "9", "0.000" + zeros + "1e3", "0.0e400", "1e-400",
-                           "1" + std::string(20, '0') + "e-400", "0." + zeros + "0e999", "0e99999999999999999999"}) {
+  for (const auto& text : std::vector<std::string>{"0." + zeros + "1", "0." + zeros + "1234567890123456789012345",
+                                                   "0." + zeros + "1e-5", "-0." + zeros + "9", "0.000" + zeros + "1e3",
+                                                   "0.0e400", "1e-400", "1" + std::string(20, '0') + "e-400",
+                                                   "0." + zeros + "0e999", "0e99999999999999999999"}) {
     const auto read = json::decode<double>(text);
     ASSERT_TRUE(read) << text << read.error().describe();
     EXPECT_EQ(*read, 0) << text;
@@ -124,7 +124,8 @@ TEST(Numbers, BeyondADoublesRange) {
   EXPECT_EQ(json::decode<double>("0." + zeros + "1e331"), 1.0);
   EXPECT_EQ(json::decode<double>("1" + zeros + "e-330"), 1.0);
   EXPECT_GT(json::decode<double>("4.9e-324").value(), 0);
-  for (const auto& text : std::vector<std::string>{"1e309", "1" + zeros, "-1" + zeros, "0.0001e400", "123" + zeros + "e-10"})
+  for (const auto& text :
+       std::vector<std::string>{"1e309", "1" + zeros, "-1" + zeros, "0.0001e400", "123" + zeros + "e-10"})
     EXPECT_FALSE(json::decode<double>(text)) << text;
   EXPECT_EQ(json::decode<std::int64_t>("1.000000000000000000000000"), 1);
   EXPECT_EQ(json::decode<std::int64_t>("1000000000000000000000e-21"), 1);

@@ -43,7 +43,8 @@ constexpr bool is_value_char(char c) { return c >= 0x20 && c <= 0x7e && c != ','
 
 // One part of a key.
 bool is_name(std::string_view name, std::size_t max_size) {
-  return !name.empty() && name.size() <= max_size && is_key_start(name.front()) && std::ranges::all_of(name, is_key_char);
+  return !name.empty() && name.size() <= max_size && is_key_start(name.front()) &&
+         std::ranges::all_of(name, is_key_char);
 }
 
 // A vendor's name, or tenant@vendor with the sizes of Trace Context Level 1: Level 2 allows an @ anywhere, and W3C's

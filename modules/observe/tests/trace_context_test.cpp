@@ -106,7 +106,8 @@ TEST(Tracestate, FollowsTheSpecification) {
   members33 = members32 + ",k32=1";
   const std::string long_key = key256 + "=1", too_long_key = key257 + "=1";
   const std::string long_tenant = std::string(241, 't') + "@" + std::string(14, 'v') + "=1";
-  const std::string too_long_tenant = std::string(242, 't') + "@v=1", too_long_vendor = "t@" + std::string(15, 'v') + "=1";
+  const std::string too_long_tenant = std::string(242, 't') + "@v=1",
+                    too_long_vendor = "t@" + std::string(15, 'v') + "=1";
   const std::string long_value = "a=" + value256, too_long_value = "a=" + value257;
   const std::string all_keys = "0123456789abcdefghijklmnopqrstuvwxyz_-*/@a-z0-9_-*/=1";
   std::string all_values = "a=";

@@ -1,5 +1,5 @@
-#include <weft/json/decode.hpp>
 #include <boost/describe/class.hpp>
+#include <weft/json/decode.hpp>
 struct {
   std::string name;
 } user;

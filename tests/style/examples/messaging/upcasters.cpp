@@ -1,5 +1,5 @@
-#include <weft/messaging/router.hpp>
 #include <boost/describe/class.hpp>
+#include <weft/messaging/router.hpp>
 struct order_placed_v1 {
   int cents = 0;
 };

@@ -114,8 +114,8 @@ struct struct_codec<T, List<D...>> {
   using member_type = std::remove_cvref_t<decltype(std::declval<T&>().*Field::pointer)>;
 
   template <class Field>
-  static constexpr bool may_be_missing = optional_field<member_type<Field>> ||
-                                         field_name<T, Field>::note.missing == missing_fields::keep_default;
+  static constexpr bool may_be_missing =
+      optional_field<member_type<Field>> || field_name<T, Field>::note.missing == missing_fields::keep_default;
 
   static consteval fields find_required() {
     fields out;
@@ -277,8 +277,10 @@ struct enum_codec<E, List<D...>> {
 
   static void schema(schema_writer& s) {
     s.keyword("type", "string");
-    if constexpr (!has_unknown) s.raw("enum", name_list());
-    else s.raw("examples", name_list());
+    if constexpr (!has_unknown)
+      s.raw("enum", name_list());
+    else
+      s.raw("examples", name_list());
   }
 
   static std::string name_list() {
