@@ -1,6 +1,8 @@
 """The rules of the code base. Each is a generator of (line, what, remedy) for one source."""
 import re
 
+import families
+
 BANNED_OUTSIDE = ("modules/runtime/", "modules/net/", "bench/", "tools/")
 LENGTH_LIMIT = 600
 
@@ -181,6 +183,7 @@ RULES = {
     "path": path,
     "whitespace": whitespace,
     "pragma-once": pragma_once,
+    **families.RULES,
 }
 
 

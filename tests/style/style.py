@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 
+import families
 import rules
 from source import CPP, Source
 
@@ -26,9 +27,10 @@ DATA = re.compile(r"(^|/)(corpus|golden|testdata|node_modules|dist)/|^LICENSE$|p
 class Project:
     """The modules: their order, and what each one names in its CMakeLists.txt."""
 
-    def __init__(self, order, depends, test_depends, module_files=None):
+    def __init__(self, order, depends, test_depends, module_files=None, task_functions=()):
         self.order, self.depends, self.test_depends = order, depends, test_depends
         self.module_files = module_files or {}
+        self.task_functions = set(task_functions)  # names of types: functions that give tasks
 
     def position(self, module):
         return self.order.index(module) if module in self.order else len(self.order)
@@ -91,7 +93,10 @@ def main(root, *options):
     root = pathlib.Path(root).resolve()
     project = read_project(root)
     count = files = 0
-    for source in read_sources(root):
+    sources = list(read_sources(root))
+    for source in sources:
+        project.task_functions |= families.task_functions(source)[0] if source.is_cpp else set()
+    for source in sources:
         files += 1
         found = rules.check(source, project)
         if "--exemptions" in options:

@@ -11,7 +11,8 @@ PROJECT = Project(
              "early": [], "testkit": ["http"]},
     test_depends={"http": ["testkit"]},
     module_files={"modules/base/CMakeLists.txt": "base", "modules/bad/CMakeLists.txt": "bad",
-                  "modules/early/CMakeLists.txt": "early"})
+                  "modules/early/CMakeLists.txt": "early"},
+    task_functions=["known_hook"])
 BACKWARD = Project(["base", "json"], {"base": ["json"], "json": []}, {}, {"modules/base/CMakeLists.txt": "base"})
 
 CPP = "modules/http/src/server.cpp"
@@ -103,6 +104,44 @@ CASES = [
     # headers
     (HEADER, "#pragma once\nint a;\n", []),
     (HEADER, "// a\n#pragma once\n", ["pragma-once"]),
+    # times that wrap round
+    (CPP, "auto a = loop.now() + timeout;\nloop_.arm(*this, loop_.now() + options_.idle);\n", ["unbounded-time"] * 2),
+    (CPP, "auto a = now + after;\nauto b = deadline_ + 5s;\nauto c = at.expires + keep;\n", ["unbounded-time"] * 3),
+    (CPP, "auto a = timeout + l.now();\nauto b = wall_now() + d;\n", ["unbounded-time"] * 2),
+    (HEADER, "#pragma once\ninline auto f(loop& l, duration d) { return l.now() + d; }\n", ["unbounded-time"]),
+    (CPP, "deadline += 5s;\n", ["unbounded-time"]),
+    (CPP, "auto a = later(loop.now(), timeout); auto b = time_between(now, deadline); auto c = now - began;\n", []),
+    (CPP, "auto a = \"expires = \" + now + \" + $1\"; ++now; auto b = known + x; lost.now += 3;\n", []),
+    (CPP, "// loop.now() + timeout\nauto a = snow + ball;\n", []),
+    (TEST, "auto a = loop.now() + 5s;\n", []),
+    ("modules/base/include/weft/base/saturating.hpp", "#pragma once\nauto a = now + d;\n", []),
+    # backoff by hand
+    (CPP, "pause = std::min(pause * 2, longest);\n", ["backoff"]),
+    (CPP, "delay *= 2;\nretry_pause_ <<= 1;\nbackoff_ = backoff_ * factor;\npause += pause;\n", ["backoff"] * 4),
+    (CPP, "auto a = first_pause * (1LL << failures);\n", ["backoff"]),
+    (CPP, "pause = delays.next(l.now(), l.random());\nsize *= 2;\ndelay = other * 2;\ncapacity = capacity * 2;\n", []),
+    ("modules/runtime/src/backoff.cpp", "delay *= 2;\n", []),
+    (TEST, "delay *= 2;\n", []),
+    # exceptions of any type
+    (CPP, "try { f(); } catch (const std::exception& e) { g(); }\n", ["exceptions"]),
+    (CPP, "try { f(); } catch (std::exception& e) { if (a) { b(); } } catch (const other& o) {}\n", ["exceptions"]),
+    (CPP, "try { f(); } catch (const std::exception& e) { if (a) { b(); } } catch (...) { g(); }\n", []),
+    (CPP, "try { f(); } catch (const std::invalid_argument& e) { g(); }\ntry { f(); } catch (...) {}\n", []),
+    (TEST, "try { f(); } catch (const std::exception& e) {}\n", []),
+    # the user's code in tasks of its own
+    (CPP, "std::function<task<void>()> hook_;\nvoid f() { work_.spawn(run()); }\ntask<void> run() { co_await hook_(); }\n",
+     ["unguarded"]),
+    (CPP, "std::move_only_function<weft::task<result<int>>(context, int)> call_;\n"
+          "task<void> run() { tasks.spawn(g()); auto a = co_await self->call_(ctx, 1); }\n", ["unguarded"]),
+    (CPP, "known_hook on_close_;\ntask<void> run() { tasks.spawn(g()); co_await on_close_(ctx); }\n", ["unguarded"]),
+    (CPP, "std::function<task<void>()> hook_;\n"
+          "task<void> run() { tasks.spawn(g()); co_await guarded_await(hook_); }\n", []),
+    (CPP, "std::function<task<void>()> hook_;\n"
+          "task<void> run() { tasks.spawn(g()); try { co_await hook_(); } catch (...) { f(); } }\n", []),
+    (CPP, "std::function<task<void>()> hook_;\n"
+          "task<void> run() { tasks.spawn(g()); try { f(); } catch (...) { f(); } co_await hook_(); }\n", ["unguarded"]),
+    (CPP, "std::function<task<void>()> hook_;\ntask<void> run() { co_await hook_(); }\n", []),
+    (CPP, "std::function<void()> hook_;\ntask<void> run() { tasks.spawn(g()); co_await other_(); hook_(); }\n", []),
     # exemptions
     (CPP, "// " + STYLE + "allow clock: for people\nauto a = time(nullptr);\n", []),
     (CPP, "// why, at\n// " + STYLE + "allow clock: for people\n// length\nauto a = time(nullptr);\n", []),

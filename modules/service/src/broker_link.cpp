@@ -85,7 +85,7 @@ struct broker_link::impl {
   messaging_settings settings;
   struct slot {
     std::unique_ptr<core_messages> messages;  // set, and used, on its core's thread
-    std::atomic<bool> is_open = false;        // core 0 listens, and is asked for its health, before the others have begun
+    std::atomic<bool> is_open = false;  // core 0 listens, and is asked for its health, before the others have begun
   };
   std::vector<std::unique_ptr<slot>> cores;
 };
@@ -153,8 +153,7 @@ task<result<health_details>> broker_link::impl::check(context ctx) {
     if (!waiting) co_return fail(std::move(waiting).error());
     unpublished += *waiting;
   }
-  co_return health_details{{"broker", cores.front()->messages->bus->features().broker},
-                            {"unpublished", unpublished}};
+  co_return health_details{{"broker", cores.front()->messages->bus->features().broker}, {"unpublished", unpublished}};
 }
 
 // Of the groups that somebody consumes.
@@ -183,7 +182,7 @@ task<void> broker_link::impl::settle(core_messages& c, context ctx) {
     if (!co_await weft::sleep(c.loop, part, look_again)) break;
   }
   const auto lost = co_await left(c, ctx);
-  if (lost.now + lost.later > 0)
+  if (lost.later + lost.now > 0)
     c.log.warning(
         "messages end with the process",
         {{"broker", c.bus->features().broker}, {"being_handled", lost.now}, {"waiting_for_their_time", lost.later}});
