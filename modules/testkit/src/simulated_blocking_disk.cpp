@@ -36,10 +36,7 @@ class simulated_blocking_file final : public blocking_file {
     WEFT_TRY_VOID(disk_.survive());
     auto& d = disk_.disk_;
     d.trace("sync", name_);
-    if (d.options_.sync_failure > 0 && d.random_.chance(d.options_.sync_failure)) {
-      for (auto& c : node_->unsynced) c.dropped = true;
-      return fail(errc::data_loss, "the device failed to write");
-    }
+    if (d.sync_fails()) return d.fail_sync(*node_);
     d.synced(*node_, node_->changes);
     return {};
   }

@@ -67,6 +67,10 @@ void simulated_disk::trace(std::string_view what, std::string_view name) {
   if (c.on(trace_level::all)) c.trace(machine_.name(), {what, " ", name});
 }
 
+namespace {
+constexpr std::uint64_t page_bytes = 4096;
+}  // namespace
+
 void simulated_disk::apply(std::string& content, const change& c, std::size_t bytes) {
   if (c.truncated) return content.resize(static_cast<std::size_t>(*c.truncated));
   const auto end = static_cast<std::size_t>(c.offset) + bytes;
@@ -92,7 +96,7 @@ result<> simulated_disk::account(const inode& node, std::uint64_t after) {
   if (!node.linked) return {};
   const std::uint64_t before = node.live.size();
   if (after > before && used_ + (after - before) > options_.capacity)
-    return fail(errc::resource_exhausted, "no space left on the device");
+    return fail(error{errc::resource_exhausted, "no space left on the device"}.with_limit(limit_kind::space));
   used_ += after - before;
   return {};
 }
@@ -103,7 +107,46 @@ result<> simulated_disk::write(inode& node, std::uint64_t offset, std::string da
   auto& c = node.unsynced.emplace_back(change{.offset = offset, .data = std::move(data)});
   apply(node.live, c, c.data.size());
   ++node.changes;
+  // A page is written as a whole: one that was lost comes back with any byte that is written to it.
+  const auto first = offset / page_bytes, last = (offset + c.data.size() - 1) / page_bytes;
+  const auto begin = node.lost.lower_bound(first), end = node.lost.upper_bound(last);
+  if (begin == end) return {};
+  const auto from = std::min(offset, *begin * page_bytes);
+  const auto to =
+      std::min<std::uint64_t>(node.live.size(), std::max(offset + c.data.size(), (*std::prev(end) + 1) * page_bytes));
+  c.offset = from;
+  c.data = node.live.substr(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from));
+  node.lost.erase(begin, end);
   return {};
+}
+
+// As on Linux: of the pages that were to be written some reach the device, at least one does not, and all of them count
+// as clean from then on. They are read as they were written until the power goes.
+std::unexpected<error> simulated_disk::fail_sync(inode& node) {
+  std::set<std::uint64_t> dirty;
+  for (const auto& c : std::exchange(node.unsynced, {})) {
+    if (c.truncated) {
+      const auto size = static_cast<std::size_t>(*c.truncated);
+      node.durable.resize(std::min(node.durable.size(), size));
+      dirty.erase(dirty.lower_bound((size + page_bytes - 1) / page_bytes), dirty.end());
+      continue;
+    }
+    for (auto page = c.offset / page_bytes; page <= (c.offset + c.data.size() - 1) / page_bytes; ++page)
+      dirty.insert(page);
+  }
+  const auto surely_lost = dirty.empty() ? 0 : random_.below(dirty.size());
+  std::uint64_t index = 0;
+  for (const auto page : dirty) {
+    const auto at = static_cast<std::size_t>(page * page_bytes);
+    if (at >= node.live.size()) break;
+    if (index++ == surely_lost || random_.chance(0.5)) {
+      node.lost.insert(page);
+      continue;
+    }
+    if (node.durable.size() < at) node.durable.resize(at);
+    node.durable.replace(at, page_bytes, node.live, at, page_bytes);
+  }
+  return fail(errc::data_loss, "the device failed to write");
 }
 
 result<> simulated_disk::truncate(inode& node, std::uint64_t size) {
@@ -119,10 +162,7 @@ task<result<>> simulated_disk::sync(inode_ref node) {
   auto time = options_.sync_latency;
   if (options_.sync_jitter > duration::zero()) time += duration{random_.between(0, options_.sync_jitter.count())};
   co_await busy(time);
-  if (options_.sync_failure > 0 && random_.chance(options_.sync_failure)) {
-    for (auto& c : node->unsynced) c.dropped = true;
-    co_return fail(errc::data_loss, "the device failed to write");
-  }
+  if (sync_fails()) co_return fail_sync(*node);
   synced(*node, changes);
   co_return result<>{};
 }
@@ -130,7 +170,7 @@ task<result<>> simulated_disk::sync(inode_ref node) {
 void simulated_disk::synced(inode& node, std::uint64_t changes) {
   while (!node.unsynced.empty() && node.changes - node.unsynced.size() < changes) {
     const auto& c = node.unsynced.front();
-    if (!c.dropped) apply(node.durable, c, c.data.size());
+    apply(node.durable, c, c.data.size());
     node.unsynced.pop_front();
   }
 }
@@ -197,8 +237,7 @@ task<result<>> simulated_disk::sync_directory() {
 }
 
 result<> simulated_disk::sync_directory_now(std::uint64_t changes) {
-  if (options_.sync_failure > 0 && random_.chance(options_.sync_failure))
-    return fail(errc::data_loss, "the device failed to write");
+  if (sync_fails()) return fail(errc::data_loss, "the device failed to write");
   while (!unsynced_.empty() && directory_changes_ - unsynced_.size() < changes) {
     apply(durable_, unsynced_.front());
     unsynced_.pop_front();
@@ -209,7 +248,6 @@ result<> simulated_disk::sync_directory_now(std::uint64_t changes) {
 // Of the changes that were not synced some of the first may have reached the disk, and a part of the next: its
 // beginning, perhaps followed by zeros up to the length that the file already had.
 void simulated_disk::lose(inode& node) {
-  std::erase_if(node.unsynced, [](const change& c) { return c.dropped; });
   if (!node.unsynced.empty() && random_.chance(options_.keep_unsynced)) {
     const auto kept = static_cast<std::size_t>(random_.below(node.unsynced.size() + 1));
     for (std::size_t i = 0; i < kept; ++i) apply(node.durable, node.unsynced[i], node.unsynced[i].data.size());
@@ -223,6 +261,7 @@ void simulated_disk::lose(inode& node) {
     }
   }
   node.unsynced.clear();
+  node.lost.clear();
   node.live = node.durable;
 }
 

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,13 +41,13 @@ class simulated_disk final : public disk {
     std::uint64_t offset = 0;  // a write
     std::string data;
     std::optional<std::uint64_t> truncated;  // or the new size
-    bool dropped = false;                    // by a sync that failed
   };
   struct inode {
     std::string live, durable;
     std::deque<change> unsynced;
-    bool linked = true;         // has a name
-    std::uint64_t changes = 0;  // ever made; the last unsynced.size() of them are not synced
+    std::set<std::uint64_t> lost;  // pages that count as clean though the device never got them
+    bool linked = true;            // has a name
+    std::uint64_t changes = 0;     // ever made; the last unsynced.size() of them are not synced
   };
   using inode_ref = std::shared_ptr<inode>;
   struct directory_change {
@@ -63,6 +64,8 @@ class simulated_disk final : public disk {
   result<> write(inode& node, std::uint64_t offset, std::string data);
   result<> truncate(inode& node, std::uint64_t size);
   void synced(inode& node, std::uint64_t changes);
+  [[nodiscard]] bool sync_fails() { return options_.sync_failure > 0 && random_.chance(options_.sync_failure); }
+  [[nodiscard]] std::unexpected<error> fail_sync(inode& node);
   void unlink(inode& node) noexcept;
   void lose(inode& node);
   task<void> busy(duration time);
