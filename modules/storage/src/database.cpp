@@ -14,6 +14,11 @@ result<> check_all(const std::vector<statement>& batch) {
   return {};
 }
 
+error failed_before() {
+  return error{errc::failed_precondition, "a statement of the transaction failed before"}.with_remedy(
+      "roll it back, and run it again from the start");
+}
+
 std::vector<statement> just(std::string sql, parameters values) {
   std::vector<statement> one;
   one.push_back({std::move(sql), std::move(values)});
@@ -32,13 +37,31 @@ task<result<std::int64_t>> transaction::execute(context ctx, std::string sql, pa
   co_return all.front().affected();
 }
 
+// However this ends, by an error or with its frame, a statement that was not carried out fails the transaction.
 task<result<std::vector<rows>>> transaction::batch(context ctx, std::vector<statement> statements) {
+  struct guard {
+    session::failure_flag failed;
+    bool done = false;
+    ~guard() {
+      if (!done) *failed = true;
+    }
+  } carried_out{session_->failed()};
+  if (*carried_out.failed) co_return fail(failed_before());
   WEFT_CO_TRY_VOID(check_all(statements));
-  if (statements.empty()) co_return std::vector<rows>{};
-  co_return co_await session_->run(std::move(ctx), std::move(statements));
+  if (!statements.empty()) {
+    WEFT_CO_TRY(auto all, co_await session_->run(std::move(ctx), std::move(statements)));
+    carried_out.done = true;
+    co_return all;
+  }
+  carried_out.done = true;
+  co_return std::vector<rows>{};
 }
 
-task<result<>> transaction::commit(context ctx) { return session_->commit(std::move(ctx)); }
+task<result<>> transaction::commit(context ctx) {
+  if (!*session_->failed()) co_return co_await session_->commit(std::move(ctx));
+  static_cast<void>(co_await session_->rollback(std::move(ctx)));
+  co_return fail(failed_before());
+}
 task<result<>> transaction::rollback(context ctx) { return session_->rollback(std::move(ctx)); }
 
 task<result<rows>> database::query(context ctx, std::string sql, parameters values) {

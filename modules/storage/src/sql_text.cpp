@@ -1,11 +1,15 @@
 #include "sql_text.hpp"
 
+#include <weft/base/utf8.hpp>
+
 #include <algorithm>
 #include <array>
 
 namespace weft::storage {
 
 namespace {
+
+constexpr std::size_t max_values = 65'535;  // what PostgreSQL's protocol can count; SQLite stops earlier, by itself
 
 std::string_view skip_space_and_comments(std::string_view sql) {
   for (;;) {
@@ -26,38 +30,56 @@ std::string_view skip_space_and_comments(std::string_view sql) {
   }
 }
 
+std::string_view skip_to_word(std::string_view sql) {
+  for (sql = skip_space_and_comments(sql); sql.starts_with('('); sql = skip_space_and_comments(sql))
+    sql.remove_prefix(1);
+  return sql;
+}
+
 bool is_letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
-// Also where the word stands in a text or a comment; then the statement is only treated with more care.
+std::string lowered(std::string_view text) {
+  std::string word{text};
+  for (auto& c : word)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return word;
+}
+
 bool names_a_write(std::string_view sql) {
   static constexpr std::array<std::string_view, 5> words{"insert", "update", "delete", "merge", "into"};
-  for (std::size_t i = 0; i < sql.size();) {
-    if (!is_letter(sql[i])) {
-      ++i;
-      continue;
-    }
-    const auto begin = i;
-    while (i < sql.size() && is_letter(sql[i])) ++i;
-    const auto found = first_word(sql.substr(begin, i - begin));
-    if (std::ranges::find(words, found) != words.end()) return true;
-  }
-  return false;
+  return std::ranges::any_of(words, [sql](std::string_view word) { return names(sql, word); });
+}
+
+result<> check_text(std::string_view text, std::size_t place) {
+  const bool has_nul = text.find('\0') != std::string_view::npos;
+  if (!has_nul && valid_utf8(text)) return {};
+  const auto which = "the text for $" + std::to_string(place);
+  return fail(error{errc::invalid_argument, which + (has_nul ? " has a NUL byte" : " is not UTF-8")}.with_remedy(
+      "pass bytes as a blob"));
 }
 
 }  // namespace
 
 std::string first_word(std::string_view sql) {
-  sql = skip_space_and_comments(sql);
-  std::string word;
-  for (const char c : sql) {
-    if (c >= 'A' && c <= 'Z')
-      word += static_cast<char>(c - 'A' + 'a');
-    else if (c >= 'a' && c <= 'z')
-      word += c;
-    else
-      break;
+  sql = skip_to_word(sql);
+  const auto end = std::ranges::find_if_not(sql, [](char c) { return is_letter(c) && c != '_'; });
+  return lowered({sql.begin(), end});
+}
+
+bool nothing_follows(std::string_view rest) {
+  for (rest = skip_space_and_comments(rest); rest.starts_with(';'); rest = skip_space_and_comments(rest))
+    rest.remove_prefix(1);
+  return rest.empty();
+}
+
+bool names(std::string_view sql, std::string_view word) {
+  for (std::size_t i = 0; i < sql.size();) {
+    const auto begin = i;
+    while (i < sql.size() && is_letter(sql[i])) ++i;
+    if (i - begin == word.size() && lowered(sql.substr(begin, word.size())) == word) return true;
+    if (i == begin) ++i;
   }
-  return word;
+  return false;
 }
 
 bool looks_reading(std::string_view sql) {
@@ -75,11 +97,11 @@ result<> check_statement(const statement& s) {
     return fail(error{errc::invalid_argument, "the statement '" + word + "' is not for users"}.with_remedy(
         "use begin(), commit() and rollback() of the library"));
   if (s.sql.find('\0') != std::string::npos) return fail(errc::invalid_argument, "the statement has a NUL byte");
+  if (s.values.size() > max_values)
+    return fail(errc::invalid_argument, "a statement takes at most " + std::to_string(max_values) +
+                                            " parameters, not " + std::to_string(s.values.size()));
   for (std::size_t i = 0; i < s.values.size(); ++i)
-    if (const auto* text = s.values[i].get_if<std::string>(); text != nullptr && text->find('\0') != std::string::npos)
-      return fail(
-          error{errc::invalid_argument, "the text for $" + std::to_string(i + 1) + " has a NUL byte"}.with_remedy(
-              "pass bytes as a blob"));
+    if (const auto* text = s.values[i].get_if<std::string>()) WEFT_TRY_VOID(check_text(*text, i + 1));
   return {};
 }
 

@@ -7,17 +7,34 @@ namespace {
 
 TEST(SqlText, KnowsWhatReads) {
   for (const auto* sql : {"SELECT 1", "  -- why\n select a FROM t", "/* x */ VALUES (1)", "SHOW server_version",
-                          "WITH updates AS (SELECT 1) SELECT * FROM updates", "EXPLAIN SELECT 1"})
+                          "WITH updates AS (SELECT 1) SELECT * FROM updates", "EXPLAIN SELECT 1",
+                          "(SELECT 1) UNION (SELECT 2)", "( /* x */ (SELECT 1))"})
     EXPECT_TRUE(looks_reading(sql)) << sql;
 }
 
-// Taken for reading it would be repeated when its connection is lost, and so happen twice.
 TEST(SqlText, KnowsThatAWithMayWrite) {
   for (const auto* sql :
        {"WITH gone AS (DELETE FROM t RETURNING a) SELECT * FROM gone",
         "with x as (select 1)\nInsert into t select * from x", "WITH x AS (SELECT 1) UPDATE t SET a = 1",
         "EXPLAIN ANALYZE DELETE FROM t", "INSERT INTO t VALUES (1)", "DELETE FROM t", ""})
     EXPECT_FALSE(looks_reading(sql)) << sql;
+}
+
+TEST(SqlText, FindsWhatStandsBehindAStatement) {
+  for (const auto* rest : {"", ";", " ; -- x", ";\n/* x */;", "-- open", "/* open"})
+    EXPECT_TRUE(nothing_follows(rest)) << rest;
+  for (const auto* rest : {"; 2", ";\"x\"", ";(", "2", "; -- x\n;$1"}) EXPECT_FALSE(nothing_follows(rest)) << rest;
+}
+
+TEST(SqlText, FindsWords) {
+  EXPECT_TRUE(names("INSERT OR RollBack INTO t", "rollback"));
+  EXPECT_FALSE(names("SELECT rollbacks, rollback_at FROM t", "rollback"));
+}
+
+// What ends a transaction is refused, whatever stands before it.
+TEST(SqlText, RefusesTheEndsOfTransactions) {
+  for (const auto* sql : {"COMMIT", " (commit", "-- x\nEND", "/* */ ROLLBACK TO a", "savepoint s", "", ";COMMIT", "()"})
+    EXPECT_EQ(check_statement({sql}).error().code(), errc::invalid_argument) << sql;
 }
 
 }  // namespace

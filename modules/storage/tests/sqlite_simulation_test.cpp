@@ -1,4 +1,6 @@
 // SQLite on the simulator's disk: hosts lose power in the middle of commits, and what was acknowledged is there.
+#include <weft/runtime/sleep.hpp>
+#include <weft/runtime/when.hpp>
 #include <weft/storage.hpp>
 #include <weft/testkit.hpp>
 
@@ -16,7 +18,7 @@ using namespace std::chrono_literals;
 struct ledger {
   std::set<int> acknowledged;
   int next = 0;
-  int opened = 0;
+  int opened = 0, failed = 0;
   std::string problem;
 };
 
@@ -28,8 +30,10 @@ task<void> write_on(sqlite_database& db, ledger& book) {
       WEFT_TRY_VOID(s.run("INSERT INTO twice VALUES ($1)", {number}));
       return {};
     });
-    if (!done) co_return;  // the disk fails: wait for the end
-    book.acknowledged.insert(number);
+    if (done)
+      book.acknowledged.insert(number);
+    else if (++book.failed; !co_await sleep(db.owner(), context{}, 1ms))
+      co_return;
   }
 }
 
@@ -73,7 +77,7 @@ task<void> program(host& h, ledger& book) {
   co_await sleep(h.loop(), context{}, 1h);
 }
 
-void crash_often(simulation& sim, testkit::disk_options disk) {
+int crash_often(simulation& sim, testkit::disk_options disk) {
   auto& book = sim.make<ledger>();
   auto& h = sim.add_host("db");
   h.set_disk_options(disk);
@@ -83,19 +87,134 @@ void crash_often(simulation& sim, testkit::disk_options disk) {
     h.crash(sim.random().chance(0.5) ? testkit::crash_kind::power : testkit::crash_kind::process);
     h.restart();
   }
-  disk.power_loss_in_call = 0;
+  disk.power_loss_in_call = disk.sync_failure = 0;
   h.set_disk_options(disk);
   h.restart();
   const auto written = book.acknowledged.size();
   sim.run_for(50ms);
   sim.check(book.problem.empty(), book.problem);
   sim.check(book.acknowledged.size() > written, "it goes on after the last crash");
+  return book.failed;
 }
 
 TEST(SqliteSimulation, KeepsWhatWasAcknowledgedThroughPowerLosses) {
   const auto report = testkit::explore({.name = "SqliteSimulation.PowerLosses", .seeds = 60},
                                        [](simulation& sim) { crash_often(sim, {.power_loss_in_call = 0.01}); });
   EXPECT_TRUE(report.passed()) << report;
+}
+
+// F20: syncs fail, what the system has in memory is not on the disk, processes end and start, and the power goes.
+TEST(SqliteSimulation, KeepsWhatWasAcknowledgedAfterFailedSyncs) {
+  int failed = 0;
+  const auto report = testkit::explore({.name = "SqliteSimulation.FailedSyncs", .seeds = 150}, [&](simulation& sim) {
+    failed += crash_often(sim, {.sync_failure = 0.05, .power_loss_in_call = sim.random().chance(0.5) ? 0.003 : 0});
+  });
+  EXPECT_TRUE(report.passed()) << report;
+  EXPECT_GT(failed, 100);
+}
+
+// A sync that fails fails every write of its group; the next ones are carried out on a log that the disk has.
+TEST(SqliteSimulation, AFailedCommitFailsEveryWriteOfItsGroup) {
+  simulation sim{11};
+  auto& h = sim.add_host("db");
+  const auto work = [](host& self) -> task<result<>> {
+    WEFT_CO_TRY(const auto db, co_await open_sqlite(self.loop(), {.path = "t.db", .disk = &self.blocking_disk()}));
+    WEFT_CO_TRY_VOID(co_await db->execute(context{}, "CREATE TABLE t (a INTEGER)"));
+    const auto write = [](sqlite_database& d, int number) -> task<result<>> {
+      co_return co_await d.write(context{}, [number](sqlite_session& s) -> result<> {
+        WEFT_TRY_VOID(s.run("INSERT INTO t VALUES ($1)", {number}));
+        return {};
+      });
+    };
+    const auto three = [&] {
+      std::vector<task<result<>>> all;
+      for (int i = 0; i < 3; ++i) all.push_back(write(*db, i));
+      return when_all(self.loop(), std::move(all));
+    };
+    self.set_disk_options({.sync_failure = 1});
+    for (const auto& r : co_await three()) EXPECT_EQ(r.error().code(), errc::data_loss) << r.error().describe();
+    EXPECT_EQ((co_await db->check(context{})).error().code(), errc::data_loss);  // G4
+    self.set_disk_options({});
+    EXPECT_TRUE(co_await db->check(context{}));
+    for (const auto& r : co_await three()) EXPECT_TRUE(r) << r.error().describe();
+    EXPECT_TRUE(co_await db->check(context{}));
+    WEFT_CO_TRY_VOID(co_await db->close());
+    co_return result<>{};
+  };
+  const auto done = sim.run(h, work(h));
+  EXPECT_TRUE(done) << done.error().describe();
+}
+
+// G4: a full disk has an error of its own, and is unhealthy until there is room again.
+TEST(SqliteSimulation, AFullDiskIsUnhealthy) {
+  simulation sim{12};
+  auto& h = sim.add_host("db");
+  h.set_disk_options({.capacity = 200'000});
+  const auto work = [](host& self) -> task<result<>> {
+    WEFT_CO_TRY(const auto db, co_await open_sqlite(self.loop(), {.path = "t.db", .disk = &self.blocking_disk()}));
+    WEFT_CO_TRY_VOID(co_await db->execute(context{}, "CREATE TABLE t (a TEXT)"));
+    EXPECT_TRUE(co_await db->check(context{}));
+    result<std::int64_t> done;
+    for (int i = 0; i < 100 && done; ++i)
+      done = co_await db->execute(context{}, "INSERT INTO t VALUES ($1)", {std::string(5000, 'x')});
+    EXPECT_EQ(done.error().code(), errc::resource_exhausted) << done.error().describe();
+    EXPECT_EQ(done.error().limit(), limit_kind::space);
+    EXPECT_TRUE(co_await db->query(context{}, "SELECT count(*) FROM t"));  // reading goes on
+    const auto unhealthy = co_await db->check(context{});
+    EXPECT_FALSE(unhealthy);
+    if (!unhealthy) EXPECT_EQ(unhealthy.error().limit(), limit_kind::space) << unhealthy.error().describe();
+    self.set_disk_options({});
+    EXPECT_TRUE(co_await db->check(context{}));
+    EXPECT_TRUE(co_await db->execute(context{}, "INSERT INTO t VALUES ('y')"));
+    co_return result<>{};
+  };
+  const auto done = sim.run(h, work(h));
+  EXPECT_TRUE(done) << done.error().describe();
+}
+
+// A9: whoever is destroyed between the grant of the connection and his resumption leaves it to the next.
+TEST(SqliteSimulation, ATransactionThatIsGrantedAndGoneLeavesTheConnectionToTheNext) {
+  for (int turn = 0; turn < 12; ++turn) {
+    simulation sim{13};
+    auto& h = sim.add_host("db");
+    const auto work = [](host& self, int turns) -> task<result<>> {
+      WEFT_CO_TRY(const auto db, co_await open_sqlite(self.loop(), {.path = "t.db", .disk = &self.blocking_disk()}));
+      WEFT_CO_TRY_VOID(co_await db->execute(context{}, "CREATE TABLE t (a INTEGER)"));
+      const auto wait = [](sqlite_database& d, bool& resumed) -> task<void> {
+        const auto tx = co_await d.begin(context{});
+        resumed = true;
+        co_await sleep(d.owner(), context{}, 1h);
+      };
+      struct after_turns final : ready_node {  // destroys the group after some steps of the loop
+        loop& l;
+        int left;
+        std::unique_ptr<task_group> group;
+        after_turns(loop& on, int turns_left) : l{on}, left{turns_left}, group{std::make_unique<task_group>(on)} {}
+        void run() override {
+          if (left-- > 0)
+            l.schedule(*this);
+          else
+            group.reset();
+        }
+      } doom{self.loop(), turns};
+      bool resumed = false;
+      {
+        WEFT_CO_TRY(auto holds, co_await db->begin(context{}));
+        WEFT_CO_TRY_VOID(co_await holds.execute(context{}, "INSERT INTO t VALUES (1)"));
+        doom.group->spawn(wait(*db, resumed));
+        co_await sleep(self.loop(), context{}, 1ms);
+      }  // gives it back
+      self.loop().offload([] {}, [&doom] { doom.run(); });  // at the same time as the rollback ends
+      co_await sleep(self.loop(), context{}, 10ms);
+      EXPECT_EQ(doom.group, nullptr);
+      const auto in_time = context{}.with_timeout(self.loop(), 1s);
+      WEFT_CO_TRY(auto next, co_await db->begin(in_time));
+      WEFT_CO_TRY_VOID(co_await next.execute(in_time, "INSERT INTO t VALUES (2)"));
+      co_return co_await next.commit(in_time);
+    };
+    const auto done = sim.run(h, work(h, turn));
+    EXPECT_TRUE(done) << "after " << turn << " steps: " << done.error().describe();
+  }
 }
 
 TEST(SqliteSimulation, RunsOnOneConnectionInOrder) {

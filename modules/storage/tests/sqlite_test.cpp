@@ -1,22 +1,7 @@
-#include "conformance/suite.hpp"
-
-#include <cstdlib>
-#include <filesystem>
+#include "sqlite_fixture.hpp"
 
 namespace weft::storage {
 namespace {
-
-struct folder {
-  folder() {
-    auto pattern = (std::filesystem::temp_directory_path() / "weft-storage-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  folder(const folder&) = delete;
-  folder& operator=(const folder&) = delete;
-  ~folder() { std::filesystem::remove_all(path); }
-  [[nodiscard]] std::string file(const std::string& name = "test.db") const { return path + "/" + name; }
-  std::string path;
-};
 
 class sqlite_file final : public place {
  public:
@@ -31,24 +16,21 @@ class sqlite_file final : public place {
   folder in_;
 };
 
+class sqlite_memory final : public place {
+ public:
+  task<result<std::unique_ptr<database>>> open(loop& l) override {
+    return storage::open(l, context{}, "sqlite::memory:");
+  }
+  std::string slow_statement() const override { return sqlite_file{}.slow_statement(); }
+};
+
 INSTANTIATE_TEST_SUITE_P(Sqlite, Sql,
                          testing::Values(engine_under_test{"file", [] { return std::make_unique<sqlite_file>(); }}),
                          [](const auto& info) { return info.param.name; });
-
-struct Sqlite : testing::Test {
-  epoll_loop loop;
-  folder in;
-  template <class T>
-  T run(task<T> work) {
-    return loop.run(std::move(work));
-  }
-  std::unique_ptr<sqlite_database> open(sqlite_options options = {}) {
-    if (options.path.empty()) options.path = in.file();
-    auto opened = run(open_sqlite(loop, options));
-    EXPECT_TRUE(opened) << opened.error().describe();
-    return opened ? *std::move(opened) : nullptr;
-  }
-};
+INSTANTIATE_TEST_SUITE_P(Sqlite, SqlFailing,
+                         testing::Values(engine_under_test{"file", [] { return std::make_unique<sqlite_file>(); }},
+                                         engine_under_test{"memory", [] { return std::make_unique<sqlite_memory>(); }}),
+                         [](const auto& info) { return info.param.name; });
 
 result<> insert(sqlite_session& s, int number) {
   WEFT_TRY_VOID(s.run("INSERT INTO t VALUES ($1)", {number}));

@@ -1,6 +1,7 @@
 #include "connecting.hpp"
 
 #include "error.hpp"
+#include "url_settings.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -101,9 +102,10 @@ error connect_failure(PGconn* c, const pg_target& target) {
   return error{code, text}.with_operation("connecting to PostgreSQL").with_peer(target.describe()).as_unprocessed();
 }
 
-task<result<pg_handle>> connect_one(loop& l, context ctx, const pg_target& target, pg_host host) {
+task<result<pg_session>> connect_one(loop& l, context ctx, const pg_target& target, pg_host host) {
   auto handle = start(target, host);
   if (!handle || PQstatus(handle.get()) == CONNECTION_BAD) co_return fail(connect_failure(handle.get(), target));
+  pg_key_reader key{handle.get()};
   auto direction = io_direction::write;
   for (;;) {
     {  // libpq may change its descriptor at each step
@@ -115,8 +117,12 @@ task<result<pg_handle>> connect_one(loop& l, context ctx, const pg_target& targe
                            .as_unprocessed());
     }
     switch (PQconnectPoll(handle.get())) {
-      case PGRES_POLLING_OK:
-        co_return handle;
+      case PGRES_POLLING_OK: {
+        pg_session made{.key = key.read()};
+        made.peer = peer_of(handle.get());
+        made.handle = std::move(handle);
+        co_return made;
+      }
       case PGRES_POLLING_READING:
         direction = io_direction::read;
         break;
@@ -160,8 +166,10 @@ std::string pg_target::describe() const {
   return text;
 }
 
-result<pg_target> parse_target(const postgres_options& options) {
+result<pg_target> parse_target(postgres_options& options) {
+  WEFT_TRY_VOID(take_pool_settings(options));
   WEFT_TRY(auto all, read_settings(options.url));
+  static_cast<void>(take(all, "connect_timeout"));  // of the environment, for libpq's own way to connect
   pg_target target;
   const auto names = split(take(all, "host"));
   const auto addresses = split(take(all, "hostaddr"));
@@ -190,8 +198,8 @@ task<result<>> ready(loop& l, context ctx, watched_descriptor& descriptor, io_di
   co_return co_await descriptor.ready(direction);
 }
 
-task<result<pg_handle>> connect_to(loop& l, context ctx, pg_target target) {
-  result<pg_handle> last = fail(errc::unavailable, "no host is named");
+task<result<pg_session>> connect_to(loop& l, context ctx, pg_target target) {
+  result<pg_session> last = fail(errc::unavailable, "no host is named");
   for (const auto& host : target.hosts) {
     auto addresses = co_await resolve(l, ctx, host);
     if (!addresses) {

@@ -1,8 +1,12 @@
-#include "sql_text.hpp"
 #include "listening.hpp"
 #include "pool.hpp"
+#include "sql_text.hpp"
+
+#include <weft/base/replay.hpp>
+#include <weft/base/saturating.hpp>
 
 #include <algorithm>
+#include <optional>
 
 namespace weft::storage {
 
@@ -24,15 +28,27 @@ std::string begin_statement(const transaction_options& options) {
   return sql + (options.mode == access::read_only ? " READ ONLY" : " READ WRITE");
 }
 
-error failed_before() {
-  return error{errc::failed_precondition, "a statement of the transaction failed before"}.with_remedy(
-      "roll it back, and run it again from the start");
-}
+// The last time that the server had no space to write.
+class pg_trouble {
+ public:
+  void note(const result<>& outcome, steady_time now) {
+    if (!outcome && outcome.error().limit() == limit_kind::space) last_ = outcome.error(), at_ = now;
+  }
+  // What a health check tells of it, for a while: the server cannot be asked whether there is space again.
+  [[nodiscard]] result<> recent(steady_time now) const {
+    if (last_ && time_between(at_, now) < std::chrono::seconds{15}) return fail(*last_);
+    return {};
+  }
+
+ private:
+  std::optional<error> last_;
+  steady_time at_{};
+};
 
 class pg_transaction final : public transaction::session {
  public:
-  pg_transaction(pg_lease lease, loop& l, transaction_options options)
-      : lease_{std::move(lease)}, loop_{l}, options_{options} {}
+  pg_transaction(pg_lease lease, loop& l, transaction_options options, std::shared_ptr<pg_trouble> trouble)
+      : lease_{std::move(lease)}, loop_{l}, options_{options}, trouble_{std::move(trouble)} {}
 
   task<result<std::vector<rows>>> run(context ctx, std::vector<statement> batch) override {
     WEFT_CO_TRY_VOID(usable(ctx));
@@ -40,12 +56,10 @@ class pg_transaction final : public transaction::session {
     // BEGIN travels with the first statements.
     if (!std::exchange(begun_, true)) unit->begin = begin_statement(options_);
     unit->batch = std::move(batch);
-    const auto state = state_;
     lease_->send(unit);
-    if (auto done = co_await lease_->finish(std::move(ctx), unit, pg_connection::ending::cancellable); !done) {
-      state->failed = true;
-      co_return fail(done.error());
-    }
+    const auto done = co_await lease_->finish(std::move(ctx), unit, pg_connection::ending::cancellable);
+    trouble_->note(done, loop_.now());
+    if (!done) co_return fail(done.error());
     co_return std::move(unit->results);
   }
 
@@ -57,8 +71,11 @@ class pg_transaction final : public transaction::session {
     unit->begin = "COMMIT";
     unit->when_lost = pg_unit::loss::unknown_outcome;
     lease->send(unit);
-    WEFT_CO_TRY_VOID(co_await lease->finish(std::move(ctx), unit, pg_connection::ending::must_end));
-    if (unit->last_tag != "COMMIT") co_return fail(failed_before());
+    const auto done = co_await lease->finish(std::move(ctx), unit, pg_connection::ending::must_end);
+    trouble_->note(done, loop_.now());
+    if (!done) co_return done;
+    if (unit->last_tag != "COMMIT")
+      co_return fail(error{errc::failed_precondition, "a statement of the transaction failed, and it was rolled back"});
     co_return result<>{};
   }
 
@@ -74,20 +91,16 @@ class pg_transaction final : public transaction::session {
   }
 
  private:
-  struct state {
-    bool failed = false;
-  };
   [[nodiscard]] result<> usable(const context& ctx) const {
     if (!lease_) return fail(errc::failed_precondition, "the transaction has ended");
-    if (state_->failed) return fail(failed_before());
     return ctx.check(loop_.now());
   }
 
   pg_lease lease_;
   loop& loop_;
   transaction_options options_;
+  std::shared_ptr<pg_trouble> trouble_;
   bool begun_ = false;
-  std::shared_ptr<state> state_ = std::make_shared<state>();
 };
 
 class postgres_database_impl final : public postgres_database {
@@ -106,13 +119,18 @@ class postgres_database_impl final : public postgres_database {
 
   task<result<transaction>> begin(context ctx, transaction_options options) override {
     WEFT_CO_TRY(auto lease, co_await pool_->acquire(std::move(ctx)));
-    co_return transaction{std::make_unique<pg_transaction>(std::move(lease), owner(), options)};
+    co_return transaction{std::make_unique<pg_transaction>(std::move(lease), owner(), options, trouble_)};
   }
 
   result<std::unique_ptr<notification_listener>> listen(std::string channel) override {
     if (channel.empty() || channel.size() > 63 || channel.contains('\0'))
       return fail(errc::invalid_argument, "a channel's name has 1 to 63 bytes");
     return listening_->add(std::move(channel));
+  }
+
+  task<result<>> check(context ctx) override {
+    WEFT_CO_TRY_VOID(co_await query(std::move(ctx), "SELECT 1"));
+    co_return trouble_->recent(owner().now());
   }
 
   task<result<>> close() override {
@@ -126,22 +144,30 @@ class postgres_database_impl final : public postgres_database {
  protected:
   task<result<std::vector<rows>>> run(context ctx, std::vector<statement> batch) override {
     const bool reads = std::ranges::all_of(batch, [](const statement& s) { return looks_reading(s.sql); });
-    for (bool again = false;; again = true) {
+    bool prepare = true, again = false;
+    for (;;) {
       WEFT_CO_TRY(auto lease, co_await pool_->acquire(ctx));
       auto unit = std::make_shared<pg_unit>(owner());
       unit->batch = batch;
-      unit->when_lost = reads ? pg_unit::loss::harmless : pg_unit::loss::unknown_outcome;
+      unit->prepare = prepare;
+      unit->when_lost = reads ? pg_unit::loss::reading : pg_unit::loss::unknown_outcome;
       lease->send(unit);
       auto done = co_await lease->finish(ctx, unit, pg_connection::ending::cancellable);
+      trouble_->note(done, owner().now());
       if (done) co_return std::move(unit->results);
-      // A connection that had died in the pool shows it only now; nothing has been done.
-      if (again || !lease->broken() || !done.error().unprocessed()) co_return fail(done.error());
+      // The server has undone it, since a statement was not prepared as it should be; without preparing it works.
+      if (unit->stale && std::exchange(prepare, false)) continue;
+      // Whatever a statement looks like, it may write; so again only where it was never sent.
+      if (lease->broken() && may_send_again(replay::unsafe, effect_of(done.error())) && !std::exchange(again, true))
+        continue;
+      co_return fail(done.error());
     }
   }
 
  private:
   std::shared_ptr<pg_pool> pool_;
   std::shared_ptr<pg_listening> listening_;
+  std::shared_ptr<pg_trouble> trouble_ = std::make_shared<pg_trouble>();
 };
 
 }  // namespace

@@ -58,6 +58,10 @@ errc code_of_sqlstate(std::string_view state) noexcept {
   return found != std::end(table) ? found->code : errc::unknown;
 }
 
+// Class 57P: the server shuts down or crashed, an operator ended the session, the database was dropped. Some of them
+// can come after the commit, so they do not say that nothing has happened.
+bool ends_connection(std::string_view state) noexcept { return state.starts_with("57P"); }
+
 std::string one_line(std::string_view message) {
   std::string text{message};
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
@@ -80,8 +84,8 @@ error postgres_failure(const PGresult* failed) {
   error problem{state.empty() ? errc::unavailable : code_of_sqlstate(state),
                 message + (state.empty() ? "" : " [" + state + "]")};
   if (const auto hint = field(PG_DIAG_MESSAGE_HINT); !hint.empty()) problem = problem.with_remedy(hint);
-  // The server ends the connection and undoes what was not committed.
-  if (state.starts_with("57P") || state == "53300") problem = problem.as_unprocessed();
+  if (state == "53100") problem = problem.with_limit(limit_kind::space).with_remedy("make room on the server's disk");
+  if (state.starts_with("54")) problem = problem.with_limit(limit_kind::size);
   return problem;
 }
 

@@ -9,6 +9,8 @@ namespace weft::storage {
 
 // PostgreSQL's error codes as canonical ones (PostgreSQL's manual, appendix A).
 [[nodiscard]] errc code_of_sqlstate(std::string_view state) noexcept;
+// Whether the server has ended the connection with this code.
+[[nodiscard]] bool ends_connection(std::string_view state) noexcept;
 // Of a failed result: the primary message, with the constraint or the position where there is one. Details are left
 // out, since they quote the data.
 [[nodiscard]] error postgres_failure(const PGresult* failed);

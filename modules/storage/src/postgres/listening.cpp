@@ -94,14 +94,14 @@ task<result<>> pg_listening::subscribe(pg_connection& c) {
 }
 
 task<void> pg_listening::run(std::shared_ptr<pg_listening> self) {
-  unsigned failures = 0;
+  auto& l = self->pool_.owner();
+  backoff delays{self->pool_.delays()};
   while (!self->stopped_) {
     auto made = co_await self->pool_.connect(context{}, [hub = self.get()] { hub->changed_.set(); });
     if (!made) {
-      static_cast<void>(co_await sleep(self->pool_.owner(), context{}, self->pool_.pause(failures++)));
+      static_cast<void>(co_await sleep(l, context{}, delays.next(l.now(), l.random())));
       continue;
     }
-    failures = 0;
     auto& c = **made;
     c.on_notification = [hub = self.get()](std::string_view channel, std::string_view payload) {
       hub->heard(channel, payload);
@@ -110,9 +110,11 @@ task<void> pg_listening::run(std::shared_ptr<pg_listening> self) {
     while (!c.broken() && !self->stopped_) {
       self->changed_.reset();
       if (!co_await self->subscribe(c)) break;
+      delays.succeeded(l.now());  // not before: a server may take connections and refuse LISTEN
       if (!c.broken()) static_cast<void>(co_await self->changed_.wait(context{}));
     }
     c.break_with(error{errc::cancelled, "no longer needed"});
+    if (!self->stopped_) static_cast<void>(co_await sleep(l, context{}, delays.next(l.now(), l.random())));
   }
 }
 

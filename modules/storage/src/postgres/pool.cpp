@@ -1,5 +1,6 @@
 #include "pool.hpp"
 
+#include <weft/base/saturating.hpp>
 #include <weft/runtime/sleep.hpp>
 
 #include <algorithm>
@@ -19,7 +20,8 @@ pg_pool::pg_pool(loop& l, postgres_options options, pg_target target)
       options_{std::move(options)},
       target_{std::move(target)},
       tasks_{std::make_unique<task_group>(l)},
-      back_{l} {}
+      back_{l},
+      delays_{delays()} {}
 
 postgres_database::figures pg_pool::statistics() const noexcept {
   auto now = figures_;
@@ -29,13 +31,6 @@ postgres_database::figures pg_pool::statistics() const noexcept {
   return now;
 }
 
-// Doubling from 50 ms, with the upper half drawn, so that many clients do not come back at once.
-duration pg_pool::pause(unsigned failures) {
-  using namespace std::chrono_literals;
-  const duration full = std::min<duration>(options_.longest_pause, duration{50ms} * (1LL << std::min(failures, 16U)));
-  return full / 2 + duration{loop_.random().between(0, (full / 2).count())};
-}
-
 // ---- lending
 // ----------------------------------------------------------------------------------------------------------
 
@@ -43,10 +38,11 @@ task<result<pg_lease>> pg_pool::acquire(context ctx) {
   const auto self = shared_from_this();
   if (auto alive = ctx.check(loop_.now()); !alive) co_return fail(alive.error().as_unprocessed());
   if (closed_) co_return fail(closed());
-  if (!idle_.empty()) {
+  while (!idle_.empty()) {
     auto c = std::move(idle_.back());  // the one that is warm
     idle_.pop_back();
-    co_return pg_lease{self, std::move(c)};
+    // It may have died without the loop having noticed yet. Once something was sent nobody could tell what came of it.
+    if (c->check_idle()) co_return pg_lease{self, std::move(c)};
   }
   if (waiting_.size() >= options_.queue)
     co_return fail(error{errc::resource_exhausted, "too many wait for a connection"}
@@ -54,14 +50,12 @@ task<result<pg_lease>> pg_pool::acquire(context ctx) {
                        .as_unprocessed());
   auto w = std::make_shared<waiter>(loop_);
   waiting_.push_back(w);
-  struct leave {
+  // Also when the frame is destroyed: while it waits, or between the grant and its resumption.
+  struct leave_at_exit {
     pg_pool& pool;
-    waiter& w;
-    ~leave() {
-      w.gone = true;
-      if (w.granted) pool.give_back(std::exchange(w.granted, nullptr));
-    }
-  } on_exit{*this, *w};
+    const waiter_ref& w;
+    ~leave_at_exit() { pool.leave(w); }
+  } on_exit{*this, w};
   connect_more();
   if (auto waited = co_await w->done.wait(ctx); !waited && !w->finished)
     co_return fail(waited.error().with_operation("waiting for a connection").as_unprocessed());
@@ -69,17 +63,21 @@ task<result<pg_lease>> pg_pool::acquire(context ctx) {
   co_return pg_lease{self, std::exchange(w->granted, nullptr)};
 }
 
+void pg_pool::leave(const waiter_ref& w) {
+  if (!w->finished) std::erase(waiting_, w);
+  if (w->granted) give_back(std::exchange(w->granted, nullptr));
+}
+
 pg_pool::waiter_ref pg_pool::next_waiter() {
-  while (!waiting_.empty()) {
-    auto w = std::move(waiting_.front());
-    waiting_.pop_front();
-    if (!w->gone) return w;
-  }
-  return nullptr;
+  if (waiting_.empty()) return nullptr;
+  auto w = std::move(waiting_.front());
+  waiting_.pop_front();
+  return w;
 }
 
 void pg_pool::give_back(std::shared_ptr<pg_connection> c) {
   if (c->broken() || !tasks_) return;
+  if (c->proven()) delays_.succeeded(loop_.now());
   if (c->settled()) return offer(std::move(c));
   tasks_->spawn(tidy(shared_from_this(), std::move(c)));
 }
@@ -100,11 +98,13 @@ void pg_pool::offer(std::shared_ptr<pg_connection> c) {
   back_.pulse();
 }
 
-void pg_pool::lost(const pg_connection* c) {
-  const auto same = [c](const auto& each) { return each.get() == c; };
+void pg_pool::lost(const pg_connection& c) {
+  const auto same = [&c](const auto& each) { return each.get() == &c; };
   std::erase_if(idle_, same);
   std::erase_if(all_, same);
   ++figures_.broken;
+  // A server that takes connections and ends them at once is not asked faster and faster.
+  if (!c.proven()) try_again_ = later(loop_.now(), delays_.next(loop_.now(), loop_.random()));
   back_.pulse();
   connect_more();
 }
@@ -121,8 +121,8 @@ void pg_pool::connect_more() {
 
 task<result<std::shared_ptr<pg_connection>>> pg_pool::connect(context ctx, std::function<void()> on_broken) {
   const auto self = shared_from_this();
-  WEFT_CO_TRY(auto handle, co_await connect_to(loop_, ctx.with_timeout(loop_, options_.connect_timeout), target_));
-  auto c = std::make_shared<pg_connection>(loop_, std::move(handle), options_, target_.describe());
+  WEFT_CO_TRY(auto session, co_await connect_to(loop_, ctx.with_timeout(loop_, options_.connect_timeout), target_));
+  auto c = std::make_shared<pg_connection>(loop_, std::move(session), options_, target_.describe());
   WEFT_CO_TRY_VOID(c->start(*tasks_, std::move(on_broken)));
   ++figures_.connected;
   co_return c;
@@ -134,17 +134,19 @@ task<void> pg_pool::open_one(std::shared_ptr<pg_pool> self) {
   if (co_await sleep(self->loop_, ctx, self->try_again_)) {
     // The connection knows its own end, and the pool knows it by this.
     auto where = std::make_shared<const pg_connection*>(nullptr);
-    made = co_await self->connect(ctx, [pool = self.get(), where] { pool->lost(*where); });
+    made = co_await self->connect(ctx, [pool = self.get(), where] {
+      if (*where != nullptr) pool->lost(**where);
+    });
+    if (made && (*made)->broken()) made = fail(errc::unavailable, "the connection broke as soon as it was made");
     if (made) *where = made->get();
   }
   --self->connecting_;
   if (made) {
-    self->failures_ = 0;
     self->all_.push_back(*made);
     self->offer(*std::move(made));
     co_return;
   }
-  self->try_again_ = self->loop_.now() + self->pause(self->failures_++);
+  self->try_again_ = later(self->loop_.now(), self->delays_.next(self->loop_.now(), self->loop_.random()));
   // As long as others are open one of them will come back.
   if (self->all_.empty()) self->fail_waiters(made.error());
   self->connect_more();
@@ -176,7 +178,8 @@ task<void> pg_pool::drain() {
 void pg_pool::drop_all() {
   const auto doomed = std::exchange(tasks_, nullptr);  // whose frames may call back
   idle_.clear();
-  all_.clear();
+  // A connection that somebody still holds spawns nothing more.
+  for (const auto& c : std::exchange(all_, {})) c->break_with(closed());
 }
 
 }  // namespace weft::storage

@@ -2,8 +2,10 @@
 // Connections: opened when someone waits, lent to one at a time, replaced when they break.
 #include "connection.hpp"
 
+#include <weft/runtime/backoff.hpp>
 #include <weft/storage/postgres.hpp>
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <vector>
@@ -50,15 +52,18 @@ class pg_pool final : public std::enable_shared_from_this<pg_pool> {
   [[nodiscard]] const postgres_options& options() const noexcept { return options_; }
   [[nodiscard]] task_group& tasks() noexcept { return *tasks_; }
   [[nodiscard]] postgres_database::figures statistics() const noexcept;
-  // The pause before the next try, after that many failures in a row.
-  [[nodiscard]] duration pause(unsigned failures);
+  // Between tries to connect.
+  [[nodiscard]] backoff_options delays() const noexcept {
+    return {.initial = std::min<duration>(std::chrono::milliseconds{50}, options_.longest_pause),
+            .max = options_.longest_pause};
+  }
 
  private:
   friend class pg_lease;
   struct waiter {
     explicit waiter(loop& l) : done{l} {}
     event done;
-    bool finished = false, gone = false;
+    bool finished = false;
     std::shared_ptr<pg_connection> granted;
     result<> outcome;
   };
@@ -67,7 +72,8 @@ class pg_pool final : public std::enable_shared_from_this<pg_pool> {
   void give_back(std::shared_ptr<pg_connection> c);
   void offer(std::shared_ptr<pg_connection> c);
   void connect_more();
-  void lost(const pg_connection* c);
+  void lost(const pg_connection& c);
+  void leave(const waiter_ref& w);
   waiter_ref next_waiter();
   void fail_waiters(const error& why);
   static task<void> open_one(std::shared_ptr<pg_pool> self);
@@ -81,7 +87,7 @@ class pg_pool final : public std::enable_shared_from_this<pg_pool> {
   std::deque<waiter_ref> waiting_;
   event back_;
   std::size_t connecting_ = 0;
-  unsigned failures_ = 0;
+  backoff delays_;
   steady_time try_again_{};
   bool closed_ = false;
   postgres_database::figures figures_;

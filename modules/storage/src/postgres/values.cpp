@@ -1,5 +1,8 @@
 #include "values.hpp"
 
+#include <weft/base/hex.hpp>
+
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <memory>
@@ -99,21 +102,49 @@ std::string prepared_key(const std::string& sql, const parameters& values) {
   return key.append(1, ' ').append(sql);
 }
 
-result<rows> read_result(const PGresult* r, std::size_t limit) {
-  if (PQresultMemorySize(r) > limit)
-    return fail(
-        error{errc::resource_exhausted, "the result is larger than " + std::to_string(limit) + " bytes"}.with_remedy(
-            "ask for it in pages (LIMIT), or raise result_bytes"));
-  detail::row_data data;
+std::string prepared_name(std::string_view key, std::uint32_t generation) {
+  std::array<std::uint8_t, 16> bytes{};
+  const auto hash_into = [&](std::size_t at, std::uint64_t hash) {  // FNV-1a, its bits mixed as by murmur3's end
+    for (const char c : key) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccd;
+    hash = (hash ^ (hash >> 33)) * 0xc4ceb9fe1a85ec53;
+    hash ^= hash >> 33;
+    for (std::size_t i = 0; i < 8; ++i) bytes[at + i] = static_cast<std::uint8_t>(hash >> (8 * i));
+  };
+  hash_into(0, 0xcbf29ce484222325);
+  hash_into(8, 0x9ae16a3b2f90404f);
+  const auto name = "weft_" + hex_encode(bytes);
+  return generation == 0 ? name : name + "_" + std::to_string(generation);
+}
+
+error result_too_large(std::size_t max_bytes) {
+  return error{errc::resource_exhausted, "the result is larger than " + std::to_string(max_bytes) + " bytes"}
+      .with_limit(limit_kind::size)
+      .with_remedy("ask for it in pages (LIMIT), or raise result_bytes");
+}
+
+bool pg_rows::add(const PGresult* r, std::size_t max_bytes) {
   const int columns = PQnfields(r), count = PQntuples(r);
-  for (int c = 0; c < columns; ++c) data.columns.emplace_back(PQfname(r, c));
-  data.count = static_cast<std::size_t>(count);
-  data.cells.reserve(static_cast<std::size_t>(columns) * data.count);
-  for (int row = 0; row < count; ++row)
-    for (int c = 0; c < columns; ++c) data.cells.push_back(read_cell(r, row, c));
-  const std::string_view tag = PQcmdStatus(const_cast<PGresult*>(r));  // NOLINT: libpq's signature; it only reads
+  for (int row = 0; row < count; ++row) {
+    for (int c = 0; c < columns; ++c) bytes_ += sizeof(value) + static_cast<std::size_t>(PQgetlength(r, row, c));
+    if (bytes_ > max_bytes) {
+      data_ = {};
+      return false;
+    }
+    for (int c = 0; c < columns; ++c) data_.cells.push_back(read_cell(r, row, c));
+    ++data_.count;
+  }
+  return true;
+}
+
+rows pg_rows::finish(const PGresult* last) {
+  auto data = std::exchange(data_, {});
+  bytes_ = 0;
+  const int columns = PQnfields(last);
+  for (int c = 0; c < columns; ++c) data.columns.emplace_back(PQfname(last, c));
+  const std::string_view tag = PQcmdStatus(const_cast<PGresult*>(last));  // NOLINT: libpq's signature; it only reads
   if (tag.starts_with("INSERT") || tag.starts_with("UPDATE") || tag.starts_with("DELETE") || tag.starts_with("MERGE")) {
-    const char* number = PQcmdTuples(const_cast<PGresult*>(r));  // NOLINT
+    const char* number = PQcmdTuples(const_cast<PGresult*>(last));  // NOLINT
     std::from_chars(number, number + std::strlen(number), data.affected);
   }
   return rows{std::move(data)};

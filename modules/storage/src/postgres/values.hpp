@@ -4,7 +4,9 @@
 
 #include <libpq-fe.h>
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace weft::storage {
@@ -32,8 +34,23 @@ class pg_arguments {
 // Only blobs have a type of their own; all others take it from the statement. So this, with the text, tells prepared
 // statements apart.
 [[nodiscard]] std::string prepared_key(const std::string& sql, const parameters& values);
+// The name that the statement of this key is prepared under: a hash of 128 bits. Where a pooler lends one session to
+// several programs, a name means the same statement for all of them. `generation` tells it from one of the same key
+// that is of no use any more.
+[[nodiscard]] std::string prepared_name(std::string_view key, std::uint32_t generation);
 
-// errc::resource_exhausted beyond `limit` bytes.
-result<rows> read_result(const PGresult* r, std::size_t limit);
+// A result that comes row by row.
+class pg_rows {
+ public:
+  // Takes the rows of `r`. False once they are more than `max_bytes`; they are dropped then.
+  [[nodiscard]] bool add(const PGresult* r, std::size_t max_bytes);
+  // With what the last part of the result says; empties this.
+  [[nodiscard]] rows finish(const PGresult* last);
+
+ private:
+  detail::row_data data_;
+  std::size_t bytes_ = 0;
+};
+[[nodiscard]] error result_too_large(std::size_t max_bytes);
 
 }  // namespace weft::storage

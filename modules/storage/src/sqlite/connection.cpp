@@ -1,7 +1,7 @@
 #include "connection.hpp"
 
-#include "sql_text.hpp"
 #include "error.hpp"
+#include "sql_text.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -14,7 +14,7 @@ result<std::unique_ptr<sqlite_connection>> sqlite_connection::open(const sqlite_
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                     (r == role::reader ? 0 : SQLITE_OPEN_CREATE);
   if (const int status = sqlite3_open_v2(options.path.c_str(), &made->handle_, flags, vfs); status != SQLITE_OK)
-    return fail(sqlite_failure(made->handle_, status, "opening " + options.path)
+    return fail(made->failure(status, "opening " + options.path)
                     .with_remedy("see whether the folder exists and may be written"));
   if (auto configured = made->configure(); !configured)
     return fail(configured.error().with_operation("opening " + options.path));
@@ -22,6 +22,7 @@ result<std::unique_ptr<sqlite_connection>> sqlite_connection::open(const sqlite_
 }
 
 sqlite_connection::~sqlite_connection() {
+  if (sync_failed_) sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   for (auto& [sql, p] : prepared_) sqlite3_finalize(p.handle);
   for (auto& [sql, handle] : controls_) sqlite3_finalize(handle);
   sqlite3_close_v2(handle_);
@@ -51,10 +52,33 @@ result<> sqlite_connection::configure() {
   }
   WEFT_TRY_VOID(use_log());
   WEFT_TRY_VOID(control("PRAGMA synchronous=FULL"));
-  WEFT_TRY_VOID(control(("PRAGMA wal_autocheckpoint=" + std::to_string(options_.checkpoint_pages)).c_str()));
+  // SQLite's own way to checkpoint after a commit keeps to itself that the device failed.
+  sqlite3_wal_hook(
+      handle_,
+      [](void* self, sqlite3*, const char* schema, int pages) {
+        return static_cast<sqlite_connection*>(self)->checkpoint(schema, pages);
+      },
+      this);
   WEFT_TRY_VOID(control("PRAGMA journal_size_limit=67108864"));
   sqlite3_busy_timeout(handle_, 5000);
   return {};
+}
+
+// The commit before it stands, whatever comes of this.
+int sqlite_connection::checkpoint(const char* schema, int pages) {
+  if (pages >= options_.checkpoint_pages)
+    note(sqlite3_wal_checkpoint_v2(handle_, schema, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr));
+  return SQLITE_OK;
+}
+
+void sqlite_connection::note(int extended) noexcept {
+  if (extended == SQLITE_IOERR_FSYNC || extended == SQLITE_IOERR_DIR_FSYNC) sync_failed_ = true;
+}
+
+error sqlite_connection::failure(int status, std::string_view operation) {
+  note(status);
+  if (handle_ != nullptr) note(sqlite3_extended_errcode(handle_));
+  return sqlite_failure(handle_, status, operation);
 }
 
 // Of the verbs around every write each is parsed once.
@@ -63,9 +87,9 @@ result<> sqlite_connection::control_prepared(const char* sql) {
   if (handle == nullptr)
     if (const int status = sqlite3_prepare_v3(handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, nullptr);
         status != SQLITE_OK)
-      return fail(sqlite_failure(handle_, status, sql));
+      return fail(failure(status, sql));
   sqlite3_step(handle);
-  if (const int status = sqlite3_reset(handle); status != SQLITE_OK) return fail(sqlite_failure(handle_, status, sql));
+  if (const int status = sqlite3_reset(handle); status != SQLITE_OK) return fail(failure(status, sql));
   return {};
 }
 
@@ -80,17 +104,30 @@ result<> sqlite_connection::use_log() {
 
 result<> sqlite_connection::control(const char* sql) {
   if (const int status = sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr); status != SQLITE_OK)
-    return fail(sqlite_failure(handle_, status, sql));
+    return fail(failure(status, sql));
   return {};
 }
 
 result<rows> sqlite_connection::run(std::string_view sql, const parameters& values) {
   WEFT_TRY(auto* p, prepare(sql));
+  WEFT_TRY_VOID(allowed(*p));
   auto bound = bind(*p, values);
   auto out = bound ? step(*p) : result<rows>{fail(bound.error())};
   sqlite3_reset(p->handle);
   sqlite3_clear_bindings(p->handle);
   return out;
+}
+
+result<> sqlite_connection::allowed(const prepared& p) {
+  if ((role_ == role::reader || only_reading_) && sqlite3_stmt_readonly(p.handle) == 0) {
+    met_write_ = true;
+    return fail(errc::failed_precondition, "only reading is allowed here");
+  }
+  if (shared_ && p.names_rollback) {
+    met_rollback_ = true;
+    return fail(errc::aborted, "the statement may undo the writes of others; it runs again, alone");
+  }
+  return {};
 }
 
 result<sqlite_connection::prepared*> sqlite_connection::prepare(std::string_view sql) {
@@ -103,11 +140,10 @@ result<sqlite_connection::prepared*> sqlite_connection::prepare(std::string_view
   const char* rest = nullptr;
   const int status = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
                                         &p.handle, &rest);
-  if (status != SQLITE_OK) return fail(sqlite_failure(handle_, status));
+  if (status != SQLITE_OK) return fail(failure(status));
   const auto after = sql.substr(static_cast<std::size_t>(rest - sql.data()));
-  auto described = first_word(after).empty()
-                       ? describe(p)
-                       : result<>{fail(errc::invalid_argument, "there is more than one statement")};
+  auto described =
+      nothing_follows(after) ? describe(p) : result<>{fail(errc::invalid_argument, "there is more than one statement")};
   if (!described) {
     sqlite3_finalize(p.handle);
     return fail(described.error());
@@ -125,10 +161,7 @@ void sqlite_connection::forget(std::string_view sql) {
 }
 
 result<> sqlite_connection::describe(prepared& p) {
-  if (role_ == role::reader && sqlite3_stmt_readonly(p.handle) == 0) {
-    met_write_ = true;
-    return fail(errc::failed_precondition, "only reading is allowed here");
-  }
+  p.names_rollback = names(sqlite3_sql(p.handle), "rollback");
   const int count = sqlite3_bind_parameter_count(p.handle);
   for (int place = 1; place <= count; ++place) {
     const char* name = sqlite3_bind_parameter_name(p.handle, place);
@@ -214,8 +247,7 @@ result<> sqlite_connection::bind(const prepared& p, const parameters& values) {
   for (std::size_t i = 0; i < p.numbers.size(); ++i) {
     const int place = static_cast<int>(i) + 1;
     const auto& v = values[static_cast<std::size_t>(p.numbers[i]) - 1];
-    if (const int status = bind_value(p.handle, place, v); status != SQLITE_OK)
-      return fail(sqlite_failure(handle_, status));
+    if (const int status = bind_value(p.handle, place, v); status != SQLITE_OK) return fail(failure(status));
   }
   return {};
 }
@@ -231,11 +263,12 @@ result<rows> sqlite_connection::step(prepared& p) {
   const int columns = static_cast<int>(p.columns.size());
   for (;; status = sqlite3_step(p.handle)) {
     if (status == SQLITE_DONE) break;
-    if (status != SQLITE_ROW) return fail(sqlite_failure(handle_, status));
+    if (status != SQLITE_ROW) return fail(failure(status));
     bytes += bytes_in(p.handle, columns);
     if (bytes > options_.result_bytes)
       return fail(error{errc::resource_exhausted,
                         "the result is larger than " + std::to_string(options_.result_bytes) + " bytes"}
+                      .with_limit(limit_kind::size)
                       .with_remedy("ask for it in pages (LIMIT), or raise result_bytes"));
     for (int i = 0; i < columns; ++i) data.cells.push_back(read_column(p.handle, i));
     ++data.count;

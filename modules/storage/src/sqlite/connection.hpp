@@ -31,6 +31,15 @@ class sqlite_connection final : public sqlite_session {
   [[nodiscard]] bool in_transaction() const noexcept { return sqlite3_get_autocommit(handle_) == 0; }
   // A reader met a statement that writes since this was last asked.
   [[nodiscard]] bool met_write() noexcept { return std::exchange(met_write_, false); }
+  // While set, statements that write are refused, whatever the connection is.
+  void only_reading(bool only) noexcept { only_reading_ = only; }
+  // While set, what would undo the whole transaction (OR ROLLBACK) is refused, for others share it.
+  void shared(bool is) noexcept { shared_ = is; }
+  // Such a statement was refused since this was last asked.
+  [[nodiscard]] bool met_rollback() noexcept { return std::exchange(met_rollback_, false); }
+  // The device failed to write: what SQLite and the system's cache have in memory is not what the disk has. The
+  // connection is to be closed, and does not touch the files when it is.
+  [[nodiscard]] bool sync_failed() const noexcept { return sync_failed_; }
   // While set and true, what runs ends with errc::cancelled.
   void interrupt_by(const std::atomic<bool>* flag) noexcept { interrupt_ = flag; }
 
@@ -39,6 +48,7 @@ class sqlite_connection final : public sqlite_session {
     sqlite3_stmt* handle = nullptr;
     std::vector<int> numbers;  // of the parameter at each place: 1 for $1
     std::vector<std::string> columns;
+    bool names_rollback = false;
     std::list<std::string>::iterator age;
   };
   sqlite_connection(const sqlite_options& options, role r) : options_{options}, role_{r} {}
@@ -50,6 +60,10 @@ class sqlite_connection final : public sqlite_session {
   static void name_columns(prepared& p);
   result<rows> step(prepared& p);
   void forget(std::string_view sql);
+  result<> allowed(const prepared& p);
+  error failure(int status, std::string_view operation = {});
+  void note(int extended) noexcept;
+  int checkpoint(const char* schema, int pages);
 
   sqlite_options options_;
   role role_;
@@ -58,7 +72,8 @@ class sqlite_connection final : public sqlite_session {
   std::map<std::string_view, sqlite3_stmt*> controls_;  // texts that are literals
   std::list<std::string> ages_;                         // the least recently used first
   const std::atomic<bool>* interrupt_ = nullptr;
-  bool met_write_ = false;
+  bool met_write_ = false, met_rollback_ = false;
+  bool only_reading_ = false, shared_ = false, sync_failed_ = false;
 };
 
 }  // namespace weft::storage

@@ -1,5 +1,5 @@
-#include "sql_text.hpp"
 #include "engine.hpp"
+#include "sql_text.hpp"
 
 #include <weft/runtime/blocking.hpp>
 
@@ -37,14 +37,30 @@ class sqlite_transaction final : public transaction::session {
     WEFT_CO_TRY_VOID(ctx.check(engine_->owner().now()));
     // What it touches is shared, for this object may be gone before the work is done.
     auto out = std::make_shared<std::vector<rows>>();
-    const auto work = [state = state_, mode = mode_, batch = std::move(batch), out](sqlite_connection& c) -> result<> {
-      WEFT_TRY_VOID(ready(c, *state, mode));
-      auto all = run_all(c, batch);
-      if (!all) return state->failed = true, fail(all.error());
-      *out = *std::move(all);
-      return {};
+    auto work = [failed = failed(), mode = mode_, batch = std::move(batch), out](sqlite_connection& c) -> result<> {
+      const reading_guard guard{c, mode};
+      auto done = ready(c, *failed, mode);
+      if (done) {
+        auto all = run_all(c, batch);
+        if (all)
+          *out = *std::move(all);
+        else
+          done = fail(all.error());
+      }
+      if (!done) *failed = true;  // seen by what runs behind it, before its awaiter knows
+      return done;
     };
-    WEFT_CO_TRY_VOID(co_await sqlite_engine::run_held(engine_, std::move(ctx), *lane_, work, true));
+    // One that is given up before it began is not carried out, and what stands behind it must know.
+    struct guard {
+      failure_flag failed;
+      bool done = false;
+      ~guard() {
+        if (!done) *failed = true;
+      }
+    } carried_out{failed()};
+    WEFT_CO_TRY_VOID(co_await sqlite_engine::run_held(engine_, std::move(ctx), *lane_, std::move(work),
+                                                      sqlite_engine::ending::interruptible));
+    carried_out.done = true;
     co_return std::move(*out);
   }
 
@@ -52,13 +68,14 @@ class sqlite_transaction final : public transaction::session {
   task<result<>> commit(context ctx) override {
     if (lane_ == nullptr) co_return fail(not_open());
     WEFT_CO_TRY_VOID(ctx.check(engine_->owner().now()));
-    const auto work = [state = state_](sqlite_connection& c) -> result<> {
-      if (state->failed) return fail(failed_before());
+    auto work = [failed = failed()](sqlite_connection& c) -> result<> {
+      if (*failed) return fail(failed_before());
       if (!c.in_transaction()) return {};  // nothing was done in it
       return c.control_prepared("COMMIT");
     };
     auto& lane = *lane_;
-    auto done = co_await sqlite_engine::run_held(engine_, context{}, lane, work, false);
+    auto done =
+        co_await sqlite_engine::run_held(engine_, context{}, lane, std::move(work), sqlite_engine::ending::commits);
     end();
     co_return done;
   }
@@ -72,21 +89,24 @@ class sqlite_transaction final : public transaction::session {
           if (c.in_transaction()) return c.control_prepared("ROLLBACK");
           return {};
         },
-        false);
+        sqlite_engine::ending::must_end);
     end();
     co_return done;
   }
 
  private:
-  struct state {
-    bool failed = false;
+  // A connection that may write serves reading transactions too, where it is the only one.
+  struct reading_guard {
+    sqlite_connection& connection;
+    reading_guard(sqlite_connection& c, access mode) : connection{c} { c.only_reading(mode == access::read_only); }
+    ~reading_guard() { connection.only_reading(false); }
   };
   static error failed_before() {
     return error{errc::failed_precondition, "a statement of the transaction failed before"}.with_remedy(
         "roll it back, and run it again from the start");
   }
-  static result<> ready(sqlite_connection& c, state& s, access mode) {
-    if (s.failed) return fail(failed_before());
+  static result<> ready(sqlite_connection& c, const std::atomic<bool>& failed, access mode) {
+    if (failed) return fail(failed_before());
     if (c.in_transaction()) return {};
     if (auto begun = c.control_prepared(mode == access::read_only ? "BEGIN" : "BEGIN IMMEDIATE"); !begun)
       return fail(begun.error().as_unprocessed());
@@ -99,7 +119,6 @@ class sqlite_transaction final : public transaction::session {
   std::shared_ptr<sqlite_engine> engine_;
   sqlite_lane* lane_;
   access mode_;
-  std::shared_ptr<state> state_ = std::make_shared<state>();  // touched by the lane's work alone
 };
 
 class sqlite_database_impl final : public sqlite_database {
@@ -111,8 +130,9 @@ class sqlite_database_impl final : public sqlite_database {
   loop& owner() const noexcept override { return engine_->owner(); }
 
   task<result<>> write(context ctx, closure work) override {
-    return sqlite_engine::write(engine_, std::move(ctx),
-                                [work = std::move(work)](sqlite_connection& c) mutable { return work(c); });
+    return sqlite_engine::write(
+        engine_, std::move(ctx), [work = std::move(work)](sqlite_connection& c) mutable { return work(c); },
+        sqlite_engine::repeating::refused);
   }
   task<result<>> read(context ctx, closure work) override {
     return sqlite_engine::read(engine_, std::move(ctx),
@@ -123,6 +143,22 @@ class sqlite_database_impl final : public sqlite_database {
     auto engine = engine_;
     WEFT_CO_TRY(auto* lane, co_await sqlite_engine::hold(engine, std::move(ctx), options.mode));
     co_return transaction{std::make_unique<sqlite_transaction>(engine, *lane, options.mode)};
+  }
+
+  // Of a full disk nothing is seen by reading. The number that is written is the one that is there.
+  task<result<>> check(context ctx) override {
+    if (!engine_->trouble()) {
+      WEFT_CO_TRY_VOID(co_await query(std::move(ctx), "SELECT 1"));
+      co_return result<>{};
+    }
+    auto probe = [](sqlite_connection& c) -> result<> {
+      WEFT_TRY(const auto found, c.run("SELECT user_version FROM pragma_user_version"));
+      WEFT_TRY(const auto number, found.scalar<std::int64_t>());
+      WEFT_TRY_VOID(c.run("PRAGMA user_version = " + std::to_string(number)));
+      return {};
+    };
+    co_return co_await sqlite_engine::write(engine_, std::move(ctx), std::move(probe),
+                                            sqlite_engine::repeating::allowed);
   }
 
   task<result<>> close() override {
@@ -161,10 +197,13 @@ class sqlite_database_impl final : public sqlite_database {
       if (done) co_return std::move(state->out);
       if (!state->writes) co_return fail(done.error());
     }
-    WEFT_CO_TRY_VOID(co_await sqlite_engine::write(engine, ctx, [state](sqlite_connection& c) -> result<> {
-      WEFT_TRY(state->out, run_all(c, state->batch));
-      return {};
-    }));
+    WEFT_CO_TRY_VOID(co_await sqlite_engine::write(
+        engine, ctx,
+        [state](sqlite_connection& c) -> result<> {
+          WEFT_TRY(state->out, run_all(c, state->batch));
+          return {};
+        },
+        sqlite_engine::repeating::allowed));
     co_return std::move(state->out);
   }
 

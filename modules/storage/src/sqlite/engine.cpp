@@ -1,4 +1,5 @@
 #include "engine.hpp"
+#include "log_rewriting.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -6,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
 
 namespace weft::storage {
 
@@ -18,13 +18,8 @@ error closed() { return error{errc::failed_precondition, "the database is closed
 result<int> lock_for_one_process(const std::string& path) {
   const auto name = path + "-lock";
   const int descriptor = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (descriptor < 0) {
-    const int number = errno;
-    return fail(
-        error{number == EACCES ? errc::permission_denied : errc::not_found, std::generic_category().message(number)}
-            .with_operation("opening " + name)
-            .with_remedy("see whether the folder exists and may be written"));
-  }
+  if (descriptor < 0)
+    return fail(file_failure(errno, "opening " + name).with_remedy("see whether the folder exists and may be written"));
   if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return descriptor;
   ::close(descriptor);
   return fail(error{errc::failed_precondition, "the database " + path + " is in use"}.with_remedy(
@@ -45,23 +40,35 @@ result<> sqlite_engine::open() {
         "a plain path, or :memory:"));
   if (options_.group == 0 || options_.queue == 0 || options_.checkpoint_pages <= 0)
     return fail(errc::invalid_argument, "group, queue and checkpoint_pages must be at least 1");
-  const bool on_file_system = !in_memory && options_.disk == nullptr;
-  const char* vfs = nullptr;
-  if (!in_memory && options_.disk != nullptr) {
-    vfs_ = std::make_unique<sqlite_vfs>(*options_.disk, loop_);
-    vfs = vfs_->name();
-  }
-  if (on_file_system) {
+  if (!in_memory && options_.disk != nullptr) vfs_ = std::make_unique<sqlite_vfs>(*options_.disk, loop_);
+  if (!in_memory && options_.disk == nullptr) {
     WEFT_TRY(lock_, lock_for_one_process(options_.path));
   }
-  const bool alone = !on_file_system || options_.readers == 0;
+  return connect();
+}
+
+result<> sqlite_engine::connect() {
+  const bool in_memory = options_.path == ":memory:";
+  if (!in_memory) WEFT_TRY_VOID(rewrite_log(options_.path, options_.disk));
+  const char* vfs = vfs_ ? vfs_->name() : nullptr;
+  const bool alone = in_memory || options_.disk != nullptr || options_.readers == 0;
   using role = sqlite_connection::role;
   WEFT_TRY(auto writing, sqlite_connection::open(options_, vfs, alone ? role::only : role::writer));
-  writer_ = std::make_unique<sqlite_lane>(std::move(writing));
-  for (unsigned i = 0; !alone && i < options_.readers; ++i) {
-    WEFT_TRY(auto reading, sqlite_connection::open(options_, vfs, role::reader));
-    readers_.push_back(std::make_unique<sqlite_lane>(std::move(reading)));
+  if (!writer_) writer_ = std::make_unique<sqlite_lane>(nullptr);
+  writer_->connection = std::move(writing);
+  if (readers_.empty() && !alone)
+    for (unsigned i = 0; i < options_.readers; ++i) readers_.push_back(std::make_unique<sqlite_lane>(nullptr));
+  for (auto& lane : readers_) {
+    WEFT_TRY(lane->connection, sqlite_connection::open(options_, vfs, role::reader));
   }
+  return {};
+}
+
+result<> sqlite_engine::reopen() {
+  for (auto& lane : readers_) lane->connection.reset();
+  writer_->connection.reset();  // leaves the log as it is
+  WEFT_TRY_VOID(connect());
+  suspect_ = false;
   return {};
 }
 
@@ -78,7 +85,8 @@ void sqlite_engine::disconnect() {
 // Whatever ends the wait, also the destruction of the awaiting frame, is told to the call.
 class sqlite_engine::pending {
  public:
-  explicit pending(sqlite_call_ref call) : call_{std::move(call)} {}
+  // `waits_in`: the queue that the call waits in, which is not to count it once nobody wants it; null: none.
+  pending(sqlite_call_ref call, queue* waits_in) : call_{std::move(call)}, queue_{waits_in} {}
   pending(const pending&) = delete;
   pending& operator=(const pending&) = delete;
   ~pending() { give_up(); }
@@ -88,6 +96,7 @@ class sqlite_engine::pending {
     if (call_->where == sqlite_call::state::waiting) {
       call_->where = sqlite_call::state::abandoned;
       call_->work = nullptr;
+      if (queue_ != nullptr && std::erase(queue_->calls, call_) > 0) queue_->room.set();
       return true;
     }
     if (call_->where == sqlite_call::state::running && call_->interruptible) call_->interrupted = true;
@@ -107,6 +116,7 @@ class sqlite_engine::pending {
 
  private:
   sqlite_call_ref call_;
+  queue* queue_;
 };
 
 task<result<>> sqlite_engine::enter(std::shared_ptr<sqlite_engine> self, context ctx, queue& q, sqlite_call_ref call) {
@@ -118,14 +128,16 @@ task<result<>> sqlite_engine::enter(std::shared_ptr<sqlite_engine> self, context
   if (self->closed_) co_return fail(closed());
   q.calls.push_back(call);
   self->start_soon();
-  pending waiting{call};
+  pending waiting{call, &q};
   WEFT_CO_TRY_VOID(co_await waiting.end(ctx));
   if (call->problem) std::rethrow_exception(call->problem);
   co_return call->outcome;
 }
 
-task<result<>> sqlite_engine::write(std::shared_ptr<sqlite_engine> self, context ctx, sqlite_call::function work) {
+task<result<>> sqlite_engine::write(std::shared_ptr<sqlite_engine> self, context ctx, sqlite_call::function work,
+                                    repeating may_repeat) {
   auto call = std::make_shared<sqlite_call>(self->loop_, std::move(work));
+  call->repeatable = may_repeat == repeating::allowed;
   auto& q = self->writes_;
   co_return co_await enter(std::move(self), std::move(ctx), q, std::move(call));
 }
@@ -134,6 +146,7 @@ task<result<>> sqlite_engine::read(std::shared_ptr<sqlite_engine> self, context 
   auto call = std::make_shared<sqlite_call>(self->loop_, std::move(work));
   auto& q = self->queue_for(access::read_only);
   call->interruptible = &q == &self->reads_;
+  call->reading = call->repeatable = true;
   co_return co_await enter(std::move(self), std::move(ctx), q, std::move(call));
 }
 
@@ -152,12 +165,13 @@ task<result<sqlite_lane*>> sqlite_engine::hold(std::shared_ptr<sqlite_engine> se
 }
 
 task<result<>> sqlite_engine::run_held(std::shared_ptr<sqlite_engine> self, context ctx, sqlite_lane& lane,
-                                       sqlite_call::function work, bool interruptible) {
+                                       sqlite_call::function work, ending how) {
   auto call = std::make_shared<sqlite_call>(self->loop_, std::move(work));
-  call->interruptible = interruptible;
+  call->interruptible = how == ending::interruptible;
+  call->commits = how == ending::commits;
   lane.held.push_back(call);
   self->start_held(lane);
-  pending waiting{call};
+  pending waiting{call, nullptr};
   WEFT_CO_TRY_VOID(co_await waiting.end(std::move(ctx)));
   if (call->problem) std::rethrow_exception(call->problem);
   co_return call->outcome;
@@ -170,8 +184,33 @@ task<result<>> sqlite_engine::run_held(std::shared_ptr<sqlite_engine> self, cont
 // ---------------------------------------------------------------------------------------------------------
 
 void sqlite_engine::run() {
+  if (suspect_) return start_reopening();
   start_writes();
   start_reads();
+}
+
+// Once nothing runs and no transaction holds a connection.
+void sqlite_engine::start_reopening() {
+  if (!writer_ || !idle()) return;
+  reopening_ = true;
+  auto outcome = std::make_shared<result<>>();
+  loop_.offload([this, at = outcome.get()] { *at = reopen(); },
+                [self = shared_from_this(), outcome] {
+                  self->reopening_ = false;
+                  if (*outcome)
+                    self->start_soon();
+                  else
+                    self->fail_waiting(outcome->error());  // the next call tries again
+                  if (self->closed_ && self->idle()) self->quiet_.set();
+                });
+}
+
+void sqlite_engine::look_for_trouble(const sqlite_lane& lane, const result<>& outcome) {
+  if (lane.connection && lane.connection->sync_failed()) suspect_ = true;
+  if (outcome)
+    trouble_.reset();
+  else if (outcome.error().limit() == limit_kind::space || outcome.error().code() == errc::data_loss)
+    trouble_ = outcome.error();
 }
 
 // The next call that is still wanted; null when there is none.
@@ -225,6 +264,7 @@ void sqlite_engine::start_writes() {
                   self->figures_.commits += *commits;
                   for (auto& call : *shared) {
                     if (call->outcome) ++self->figures_.writes;
+                    if (!call->reading) self->look_for_trouble(*self->writer_, call->outcome);
                     self->finish(*call);
                   }
                   self->free(*self->writer_);
@@ -289,6 +329,7 @@ void sqlite_engine::start_held(sqlite_lane& lane) {
       },
       [self = shared_from_this(), call, &lane] {
         lane.held_running = false;
+        if (!call->outcome || call->commits) self->look_for_trouble(lane, call->outcome);
         self->finish(*call);
         self->start_held(lane);
       });
@@ -311,18 +352,23 @@ void sqlite_engine::free(sqlite_lane& lane) {
 
 void sqlite_engine::refuse() noexcept {
   closed_ = true;
+  fail_waiting(closed());
+  if (idle()) quiet_.set();
+}
+
+void sqlite_engine::fail_waiting(const error& why) {
   for (auto* q : {&writes_, &reads_}) {
     while (auto call = take(*q)) {
-      call->outcome = fail(closed());
+      call->outcome = fail(why.as_unprocessed());
       finish(*call);
     }
     q->room.set();
   }
-  if (idle()) quiet_.set();
 }
 
 bool sqlite_engine::idle() const noexcept {
-  return (!writer_ || !writer_->busy) && std::ranges::none_of(readers_, [](const auto& lane) { return lane->busy; });
+  return !reopening_ && (!writer_ || !writer_->busy) &&
+         std::ranges::none_of(readers_, [](const auto& lane) { return lane->busy; });
 }
 
 }  // namespace weft::storage

@@ -7,6 +7,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,13 +25,17 @@ class sqlite_engine final : public std::enable_shared_from_this<sqlite_engine>, 
   [[nodiscard]] sqlite_connection& connection() noexcept { return *writer_->connection; }
 
   // Awaits its turn and its end. Reads go to the writing connection when there is no other.
-  static task<result<>> write(std::shared_ptr<sqlite_engine> self, context ctx, sqlite_call::function work);
+  // `repeating`: the work may be called again, after another call of its group has undone it.
+  enum class repeating : std::uint8_t { refused, allowed };
+  static task<result<>> write(std::shared_ptr<sqlite_engine> self, context ctx, sqlite_call::function work,
+                              repeating may_repeat);
   static task<result<>> read(std::shared_ptr<sqlite_engine> self, context ctx, sqlite_call::function work);
   // A connection for a transaction, to be given back by release().
   static task<result<sqlite_lane*>> hold(std::shared_ptr<sqlite_engine> self, context ctx, access mode);
   // Work of that transaction, in order.
+  enum class ending : std::uint8_t { interruptible, commits, must_end };
   static task<result<>> run_held(std::shared_ptr<sqlite_engine> self, context ctx, sqlite_lane& lane,
-                                 sqlite_call::function work, bool interruptible);
+                                 sqlite_call::function work, ending how);
   // Rolls back what was not committed, behind what runs.
   void release(sqlite_lane& lane);
 
@@ -38,6 +43,15 @@ class sqlite_engine final : public std::enable_shared_from_this<sqlite_engine>, 
   [[nodiscard]] bool idle() const noexcept;
   event& quiet() noexcept { return quiet_; }
   void disconnect();  // blocks: the log is moved into the file
+
+  // After a sync that failed: the connections are made anew, from a log that the disk has. Until that is done no call
+  // is carried out.
+  [[nodiscard]] bool suspect() const noexcept { return suspect_; }
+  result<> reopen();  // blocks; for who has the engine to himself
+  void note_failed_sync() noexcept { suspect_ = true; }
+
+  // The last failure to write, of space or of the device; none since a write has succeeded.
+  [[nodiscard]] const std::optional<error>& trouble() const noexcept { return trouble_; }
 
   [[nodiscard]] sqlite_database::figures statistics() const noexcept { return figures_; }
 
@@ -51,6 +65,10 @@ class sqlite_engine final : public std::enable_shared_from_this<sqlite_engine>, 
 
   void run() override;  // later in the turn in which the first of some calls came
   void start_soon() { loop_.schedule(*this); }
+  result<> connect();
+  void start_reopening();
+  void look_for_trouble(const sqlite_lane& lane, const result<>& outcome);
+  void fail_waiting(const error& why);
   void start_writes();
   void start_reads();
   void start_held(sqlite_lane& lane);
@@ -71,6 +89,8 @@ class sqlite_engine final : public std::enable_shared_from_this<sqlite_engine>, 
   queue writes_, reads_;
   event quiet_;
   bool closed_ = false;
+  bool suspect_ = false, reopening_ = false;
+  std::optional<error> trouble_;
   sqlite_database::figures figures_;
 };
 

@@ -1,5 +1,6 @@
 #include "error.hpp"
 
+#include <cerrno>
 #include <string>
 
 namespace weft::storage {
@@ -76,6 +77,14 @@ error sqlite_failure(sqlite3* connection, int status, std::string_view operation
   const int code = (extended & 0xff) == (status & 0xff) ? extended : status;
   std::string text = connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(status);
   error problem{code_of_sqlite(code), text};
+  const int number = connection != nullptr ? sqlite3_system_errno(connection) : 0;
+  const bool failed_for_space = (code & 0xff) == SQLITE_IOERR && (number == ENOSPC || number == EDQUOT);
+  if ((code & 0xff) == SQLITE_FULL || failed_for_space)
+    problem = error{errc::resource_exhausted, text}
+                  .with_limit(limit_kind::space)
+                  .with_remedy("make room on the disk of the database");
+  else if ((code & 0xff) == SQLITE_TOOBIG)
+    problem = problem.with_limit(limit_kind::size);
   return operation.empty() ? problem : problem.with_operation(operation);
 }
 

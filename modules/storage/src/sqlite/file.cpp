@@ -15,7 +15,15 @@ result<std::unique_ptr<sqlite_file>> sqlite_file::open(loop& clock, sqlite_optio
 }
 
 result<> sqlite_file::run(const char* begin, closure& work, const char* end) {
+  if (engine_->suspect()) WEFT_TRY_VOID(engine_->reopen());
   auto& c = engine_->connection();
+  struct look {
+    sqlite_engine& engine;
+    sqlite_connection& connection;
+    ~look() {
+      if (connection.sync_failed()) engine.note_failed_sync();
+    }
+  } at_end{*engine_, c};
   struct undo {
     sqlite_connection& connection;
     ~undo() {

@@ -6,6 +6,12 @@ namespace weft::storage {
 namespace {
 
 result<> call_guarded(sqlite_connection& c, sqlite_call& call) {
+  struct reading {
+    sqlite_connection& connection;
+    reading(sqlite_connection& on, bool only) : connection{on} { connection.only_reading(only); }
+    ~reading() { connection.only_reading(false); }
+  } within{c, call.reading};
+  call.problem = nullptr;
   try {
     return call.work(c);
   } catch (...) {  // a bug of the caller, who gets it back; the others of the group do not notice
@@ -23,31 +29,50 @@ class group_run {
   explicit group_run(sqlite_connection& c) : connection_{c} {}
 
   void run(std::span<const sqlite_call_ref> group) {
-    const bool alone = group.size() == 1;
+    if (group.size() == 1) return run_alone(*group.front());
+    connection_.shared(true);
     for (const auto& call : group) {
-      if (!connection_.in_transaction()) {
-        if (auto begun = connection_.control_prepared("BEGIN IMMEDIATE"); !begun) {
-          call->outcome = fail(begun.error().as_unprocessed());
-          continue;
-        }
-      }
-      call->outcome = alone ? call_guarded(connection_, *call) : in_savepoint(*call);
+      if (!begin(*call)) continue;
+      call->outcome = in_savepoint(*call);
       if (call->outcome)
         kept_.push_back(call.get());
-      else if (alone)
-        undo(connection_);
       else if (!connection_.in_transaction())
         broken_by(call->outcome.error());
     }
+    connection_.shared(false);
     commit();
+    for (auto* call : alone_) run_alone(*call);
   }
   [[nodiscard]] std::size_t commits() const noexcept { return commits_; }
 
  private:
+  bool begin(sqlite_call& call) {
+    if (connection_.in_transaction()) return true;
+    const auto begun = connection_.control_prepared("BEGIN IMMEDIATE");
+    if (!begun) call.outcome = fail(begun.error().as_unprocessed());
+    return begun.has_value();
+  }
+
+  void run_alone(sqlite_call& call) {
+    if (!begin(call)) return;
+    call.outcome = call_guarded(connection_, call);
+    if (!call.outcome) return undo(connection_);
+    if (!connection_.in_transaction()) {
+      call.outcome = fail(errc::aborted, "the transaction ended while it was used");
+      return;
+    }
+    kept_.push_back(&call);
+    commit();
+  }
+
   result<> in_savepoint(sqlite_call& call) {
     WEFT_TRY_VOID(connection_.control_prepared("SAVEPOINT one"));
     auto done = call_guarded(connection_, call);
-    if (!connection_.in_transaction()) {  // SQLite undid everything: no space, a failing device
+    if (connection_.met_rollback()) {
+      alone_.push_back(&call);
+      if (done) done = fail(errc::aborted, "it runs again, alone");
+    }
+    if (!connection_.in_transaction()) {  // SQLite undid everything: no space, a failing device, RAISE(ROLLBACK)
       if (done) done = fail(errc::aborted, "the transaction ended while it was used");
       return done;
     }
@@ -56,26 +81,34 @@ class group_run {
     return done;
   }
 
+  // What came before it in the transaction is undone too, and has a turn of its own where that is possible.
   void broken_by(const error& cause) {
-    for (auto* call : kept_)
+    for (auto* call : kept_) {
+      if (call->repeatable) {
+        alone_.push_back(call);
+        continue;
+      }
       call->outcome =
           fail(error{errc::aborted, "another write of the same commit ended the transaction: " + cause.describe()}
                    .as_unprocessed());
+    }
     kept_.clear();
   }
 
   void commit() {
-    if (!connection_.in_transaction()) return;
-    if (auto committed = connection_.control_prepared("COMMIT"); !committed) {
-      undo(connection_);
-      for (auto* call : kept_) call->outcome = committed;
-      return;
+    if (connection_.in_transaction()) {
+      if (auto committed = connection_.control_prepared("COMMIT"); !committed) {
+        undo(connection_);
+        for (auto* call : kept_) call->outcome = committed;
+      } else {
+        ++commits_;
+      }
     }
-    ++commits_;
+    kept_.clear();
   }
 
   sqlite_connection& connection_;
-  std::vector<sqlite_call*> kept_;
+  std::vector<sqlite_call*> kept_, alone_;
   std::size_t commits_ = 0;
 };
 

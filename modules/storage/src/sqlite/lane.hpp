@@ -26,6 +26,9 @@ struct sqlite_call {
   state where = state::waiting;
   std::atomic<bool> interrupted{false};
   bool interruptible = false;
+  bool reading = false;     // its statements may not write
+  bool commits = false;     // the end of a transaction
+  bool repeatable = false;  // the work may be called again when another call has undone it
   result<> outcome;
   std::exception_ptr problem;
   class sqlite_lane* lane = nullptr;  // of a transaction, once it has one

@@ -1,6 +1,8 @@
 #pragma once
 // What every engine promises, as tests over any of them.
 #include <weft/runtime/epoll_loop.hpp>
+#include <weft/runtime/sleep.hpp>
+#include <weft/runtime/task_group.hpp>
 #include <weft/runtime/when.hpp>
 #include <weft/storage.hpp>
 
@@ -8,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace weft::storage {
@@ -58,9 +61,28 @@ class Sql : public testing::TestWithParam<engine_under_test> {
   [[nodiscard]] bool sqlite() const { return db->kind() == engine::sqlite; }
   [[nodiscard]] std::string bytes_type() const { return sqlite() ? "blob" : "bytea"; }
 
+  // What takes a while, and ends by itself.
+  [[nodiscard]] std::string slower_statement() const {
+    return sqlite() ? "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300000) "
+                      "SELECT count(*) FROM n"
+                    : "SELECT pg_sleep(0.1)";
+  }
+  static task<void> turn(loop& l) { static_cast<void>(co_await weft::sleep(l, context{}, duration{1})); }
+
   epoll_loop loop_;
   std::unique_ptr<place> where;
   std::unique_ptr<database> db;
+};
+
+// One of whose statements has debited an account, and another of which will fail to credit one.
+class SqlFailing : public Sql {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+  // Nothing of the transaction stays, whoever wants it committed.
+  void expect_undone();
+  static constexpr const char* credit = "UPDATE accounts SET amount = amount + 10 WHERE id = 'b'";
+  std::optional<transaction> tx;
 };
 
 }  // namespace weft::storage

@@ -1,83 +1,11 @@
-#include "conformance/suite.hpp"
-
-#include <cstdlib>
+#include "postgres_place.hpp"
 
 namespace weft::storage {
 namespace {
 
-std::string server() {
-  const char* url = std::getenv("WEFT_POSTGRES_URL");
-  return url != nullptr ? url : "postgres://weft:weft@127.0.0.1:24432/weft";
-}
-
-// Its "host:port".
-std::string host_and_port() {
-  const auto url = server();
-  const auto begin = url.find('@') + 1;
-  return url.substr(begin, url.find('/', begin) - begin);
-}
-
-// A schema of its own, removed at the end.
-class schema final : public place {
- public:
-  ~schema() override {
-    if (name_.empty()) return;
-    epoll_loop l;
-    if (auto admin = l.run(open_postgres(l, context{}, {.url = server()})))
-      EXPECT_TRUE(l.run((*admin)->execute(context{}, "DROP SCHEMA " + name_ + " CASCADE")));
-  }
-  task<result<std::unique_ptr<database>>> open(loop& l) override {
-    WEFT_CO_TRY(const auto admin, co_await open_postgres(l, context{}, {.url = server()}));
-    const auto name = "weft_" + std::to_string(l.random().between(0, std::int64_t{1} << 60));
-    WEFT_CO_TRY_VOID(co_await admin->execute(context{}, "CREATE SCHEMA " + name));
-    name_ = name;
-    co_return co_await storage::open(l, context{}, url());
-  }
-  task<bool> cut(transaction& tx, database& db) override {
-    const auto pid = (co_await tx.query(context{}, "SELECT pg_backend_pid()"))->scalar<int>();
-    const auto cut = co_await db.query(context{}, "SELECT pg_terminate_backend($1)", {*pid});
-    co_return cut && cut->scalar<bool>().value();
-  }
-  std::string slow_statement() const override { return "SELECT pg_sleep(120)"; }
-  [[nodiscard]] std::string url() const { return server() + "?options=-csearch_path%3D" + name_; }
-
- private:
-  std::string name_;
-};
-
-INSTANTIATE_TEST_SUITE_P(Postgres, Sql,
-                         testing::Values(engine_under_test{"postgresql", [] { return std::make_unique<schema>(); }}),
-                         [](const auto& info) { return info.param.name; });
-
-struct Postgres : testing::Test {
-  void SetUp() override {
-    auto opened = run(where.open(loop));
-    if (!opened && opened.error().code() == errc::unavailable && std::getenv("CI") == nullptr)
-      GTEST_SKIP() << opened.error().describe() << "; ./dev services start postgresql";
-    ASSERT_TRUE(opened) << opened.error().describe();
-    admin = *std::move(opened);
-  }
-  template <class T>
-  T run(task<T> work) {
-    return loop.run(std::move(work));
-  }
-  std::unique_ptr<postgres_database> open(postgres_options options = {}) {
-    if (options.url.empty()) options.url = where.url();
-    auto opened = run(open_postgres(loop, context{}, std::move(options)));
-    EXPECT_TRUE(opened) << opened.error().describe();
-    return opened ? *std::move(opened) : nullptr;
-  }
-  void terminate_others() {
-    ASSERT_TRUE(run(admin->query(context{},
-                                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
-                                 "AND application_name = $1",
-                                 {"weft-doomed"})));
-  }
-
-  epoll_loop loop;
-  schema where;
-  std::unique_ptr<database> admin;
-};
+const auto engines = testing::Values(engine_under_test{"postgresql", [] { return std::make_unique<schema>(); }});
+INSTANTIATE_TEST_SUITE_P(Postgres, Sql, engines, [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Postgres, SqlFailing, engines, [](const auto& info) { return info.param.name; });
 
 TEST_F(Postgres, NeverTellsThePassword) {
   const auto secret = std::string{"s3cr3t-word"};
@@ -120,14 +48,15 @@ TEST_F(Postgres, LendsNoMoreConnectionsThanItMay) {
 
 TEST_F(Postgres, ReplacesConnectionsThatBreakWhileIdle) {
   auto db = open({.application_name = "weft-doomed"});
-  for (int i = 0; i < 5; ++i) {
-    ASSERT_TRUE(run(db->query(context{}, "SELECT 1")));
+  for (int i = 0; i < 6; ++i) {
+    // One that ends while the statement is on its way may have carried it out, for all that the client can know (A3).
+    const auto got = run(db->query(context{}, "SELECT 1"));
+    EXPECT_TRUE(got || (i % 2 == 0 && got.error().code() == errc::unavailable)) << got.error().describe();
     terminate_others();
     if (i % 2 == 0)  // otherwise it is used at once, dead or alive
       while (db->statistics().open > 0) ASSERT_TRUE(run(admin->query(context{}, "SELECT 1")));
   }
-  EXPECT_TRUE(run(db->query(context{}, "SELECT 1")));
-  EXPECT_GE(db->statistics().broken, 4u);
+  EXPECT_GE(db->statistics().broken, 3u);
 }
 
 TEST_F(Postgres, SaysWhenTheOutcomeOfACommitIsUnknown) {

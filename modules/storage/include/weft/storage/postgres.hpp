@@ -13,9 +13,16 @@
 // at once go out together. Statements are prepared once for each connection. A connection that breaks is replaced,
 // with growing pauses while that fails.
 //
-// A statement whose context ends is cancelled on the server. An error aborts the rest of its batch. The error of a
-// broken connection: unavailable when nothing can have been done, unknown when a commit, or a statement that is a
-// transaction of its own and does not only read, was under way.
+// A statement whose context ends is cancelled on the server. An error aborts the rest of its batch. When a connection
+// is lost with a statement under way nobody knows what came of it: errc::unknown, or errc::unavailable where it looks
+// as if it only read; never unprocessed(), and never repeated here, for a SELECT may call a function that writes. What
+// belongs to a transaction is undone with its connection: unavailable and unprocessed(), but for the commit (unknown).
+// What provably was never sent is sent over another connection. transact() with access::read_only repeats what only
+// reads.
+//
+// Behind a pooler that lends a session for one transaction (PgBouncer, pool_mode=transaction) everything works but
+// listen(): statements are prepared under names that mean the same for every program, and where they turn out to be
+// gone they are sent unprepared from then on. `statements=0` in the URL prepares none from the start.
 //
 // Types: bool, smallint/integer/bigint, real/double precision, text and the like, bytea come as such; every other type
 // (numeric, timestamps, uuid, json ...) as PostgreSQL's text. Parameters take the type that the statement gives them,
@@ -34,7 +41,9 @@ namespace weft::storage {
 
 struct postgres_options {
   // As libpq has it (PostgreSQL's manual, 34.1.1.2): postgres://user:password@host:port,host2/name?sslmode=verify-full.
-  // Hosts are tried in order. PGUSER, PGPASSWORD, the password file and the other variables count too.
+  // Hosts are tried in order. PGUSER, PGPASSWORD, the password file and the other variables count too. These parameters
+  // stand for the options below: connections, queue, statements, result_bytes, connect_timeout (seconds),
+  // statement_timeout, cancel_grace and max_pause (milliseconds; or 500ms, 10s, 2m).
   std::string url;
   std::size_t connections = 8;
   std::size_t queue = 1024;  // callers that wait for a connection; beyond: errc::resource_exhausted
@@ -44,8 +53,8 @@ struct postgres_options {
   std::chrono::milliseconds statement_timeout{0};
   // For a cancelled statement to end; then its connection is closed.
   duration cancel_grace = std::chrono::seconds{5};
-  std::size_t statements = 128;           // kept prepared, for each connection
-  std::size_t result_bytes = 64UL << 20;  // of one result; beyond: errc::resource_exhausted
+  std::size_t statements = 128;           // kept prepared, for each connection; 0: none is prepared
+  std::size_t result_bytes = 64UL << 20;  // of one result, also while it arrives; beyond: errc::resource_exhausted
   std::size_t notifications = 1024;       // kept for each listener
   std::string application_name = "weft";
   // Notices and warnings of the server, on the loop; ignored without one.
