@@ -3,6 +3,7 @@
 #include "outbox_impl.hpp"
 #include "outbox_row.hpp"
 
+#include <weft/base/saturating.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/storage/postgres.hpp>
 
@@ -167,7 +168,7 @@ task<result<outbox_depth>> outbox::depth(context ctx) {
   WEFT_CO_TRY(d.waiting, found[0].get<std::uint64_t>(0));
   WEFT_CO_TRY(d.parked, found[0].get<std::uint64_t>(1));
   WEFT_CO_TRY(const auto oldest, found[0].get<std::int64_t>(2));
-  d.oldest = std::max(duration::zero(), duration{std::chrono::milliseconds{oldest}});
+  d.oldest = std::max(duration::zero(), saturating_cast<duration>(std::chrono::milliseconds{oldest}));
   co_return d;
 }
 

@@ -1,5 +1,7 @@
 #include "outbox_row.hpp"
 
+#include <weft/base/saturating.hpp>
+#include <weft/base/utf8.hpp>
 #include <weft/messaging/text_encoding.hpp>
 
 #include <algorithm>
@@ -115,7 +117,7 @@ result<outbox_row> read_row(const storage::row& r) {
   if (meta == nullptr || body == nullptr) return fail(errc::internal, "a row of the outbox has another shape");
   m.body = body->bytes;
   WEFT_TRY(const auto age, r.get<std::int64_t>(7));
-  made.age = std::max(duration::zero(), duration{std::chrono::milliseconds{age}});
+  made.age = std::max(duration::zero(), saturating_cast<duration>(std::chrono::milliseconds{age}));
   if (auto read = decode_meta(meta->bytes, made.what); !read) made.unreadable = read.error();
   return made;
 }

@@ -91,6 +91,26 @@ std::string_view outbox_sql::locked_to_change(locks_of_others others) const noex
   return others == locks_of_others::wait ? " FOR UPDATE" : " FOR UPDATE SKIP LOCKED";
 }
 
+namespace {
+// Of the connection that writes, of which there is one for a file; gone with the process.
+constexpr std::string_view alive_table =
+    "CREATE TEMP TABLE IF NOT EXISTS weft_outbox_alive (name TEXT NOT NULL PRIMARY KEY)";
+}  // namespace
+
+std::vector<storage::statement> outbox_sql::bury_the_dead(const std::string& relay) const {
+  if (kind_ != storage::engine::sqlite) return {};
+  const std::string of_the_dead = " NOT IN (SELECT name FROM temp.weft_outbox_alive)";
+  return {{std::string{alive_table}},
+          {"INSERT INTO temp.weft_outbox_alive (name) VALUES ($1) ON CONFLICT DO NOTHING", {relay}},
+          {"DELETE FROM weft_outbox_relays WHERE name" + of_the_dead},
+          {"UPDATE weft_outbox_shards SET owner = '', expires = 0 WHERE owner <> '' AND owner" + of_the_dead}};
+}
+
+std::vector<storage::statement> outbox_sql::no_longer_alive(const std::string& relay) const {
+  if (kind_ != storage::engine::sqlite) return {};
+  return {{std::string{alive_table}}, {"DELETE FROM temp.weft_outbox_alive WHERE name = $1", {relay}}};
+}
+
 std::int64_t outbox_sql::lease(unsigned shard, std::int64_t token) noexcept { return token * 1024 + shard; }
 
 }  // namespace weft::messaging

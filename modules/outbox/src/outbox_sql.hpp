@@ -34,6 +34,11 @@ class outbox_sql {
   enum class locks_of_others : std::uint8_t { wait, skip };
   [[nodiscard]] std::string_view locked_to_change(locks_of_others others) const noexcept;
 
+  // What only SQLite can say, for one process alone has its file: which relays are surely gone. Their shards are free
+  // afterwards. $1 the relay that says it, which counts as alive until it leaves or the process ends.
+  [[nodiscard]] std::vector<storage::statement> bury_the_dead(const std::string& relay) const;
+  [[nodiscard]] std::vector<storage::statement> no_longer_alive(const std::string& relay) const;
+
   // A shard under one of its leases as one number, and the same of a row of weft_outbox_shards.
   [[nodiscard]] static std::int64_t lease(unsigned shard, std::int64_t token) noexcept;
   static constexpr std::string_view lease_of_row = "(token * 1024 + shard)";

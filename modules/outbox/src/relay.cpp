@@ -2,6 +2,7 @@
 
 #include "relay_impl.hpp"
 
+#include <weft/runtime/backoff.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/storage/postgres.hpp>
 
@@ -101,6 +102,8 @@ void outbox_relay::impl::count() {
 
 task<result<>> outbox_relay::impl::start(context ctx) {
   if (std::exchange(started, true)) co_return fail(errc::failed_precondition, "the relay was started before");
+  if (auto dead = box.sql.bury_the_dead(owner); !dead.empty())
+    WEFT_CO_TRY_VOID(co_await box.db.batch(ctx, std::move(dead)));
   WEFT_CO_TRY_VOID(co_await renew(ctx));
   WEFT_CO_TRY_VOID(co_await acquire(ctx, fair_share()));
   if (relays > 1) co_await tell_of_leases(ctx);
@@ -141,6 +144,7 @@ task<void> outbox_relay::impl::leave() {
   for (const auto shard : window.shards())
     goodbye.push_back({sql.release, {shard, window.token_of(static_cast<unsigned>(shard))}});
   goodbye.push_back({sql.leave, {owner}});
+  for (auto& each : box.sql.no_longer_alive(owner)) goodbye.push_back(std::move(each));
   for (const auto shard : window.shards()) window.lose(static_cast<unsigned>(shard));
   held.set(0);
   if (const auto released = co_await box.db.batch(in_time, std::move(goodbye)); !released)
@@ -152,19 +156,25 @@ task<void> outbox_relay::impl::leave() {
 // ---- reading
 
 task<void> outbox_relay::impl::read(context ctx) {
+  backoff pauses{{.initial = options.first_pause, .max = options.longest_pause}};
   while (!stopping) {
     look.reset();
-    const auto rows = window.wanted(l.now());
-    if (rows > 0) {
+    auto until_next = options.poll;
+    if (const auto rows = window.wanted(l.now()); rows > 0) {
       const auto got = co_await read_once(ctx, rows);
-      if (!got && got.error().code() == errc::resource_exhausted && rows > 1)
+      if (got) {
+        pauses.succeeded(l.now());
+        due.set();
+        if (*got == more::some) continue;
+      } else if (got.error().code() == errc::resource_exhausted && rows > 1) {
         window.read_less();
-      else if (!got)
+        continue;
+      } else {
         warn("the outbox cannot be read", got.error());
-      if (got) due.set();
-      if ((got && *got == rows) || (!got && got.error().code() == errc::resource_exhausted && rows > 1)) continue;
+        until_next = std::min(until_next, pauses.next(l.now(), l.random()));
+      }
     }
-    const bool woken = (co_await look.wait(ctx.with_timeout(l, options.poll))).has_value();
+    const bool woken = (co_await look.wait(ctx.with_timeout(l, until_next))).has_value();
     if (!ctx.check(l.now())) co_return;
     if (!woken) window.read_everything();
   }
@@ -182,20 +192,24 @@ std::vector<storage::statement> outbox_relay::impl::settings_for_marking() const
   return batch;
 }
 
-task<result<std::size_t>> outbox_relay::impl::read_once(context ctx, std::size_t rows) {
+task<result<outbox_relay::impl::more>> outbox_relay::impl::read_once(context ctx, std::size_t rows) {
   window.begin_reading();
-  storage::parameters values{box.sql.list(window.kept()), box.sql.list(window.rows()), box.sql.list(window.held_back()),
-                             static_cast<std::int64_t>(rows), window.read_after()};
+  const auto room = std::max<std::size_t>(1, window.room());
+  storage::parameters values{
+      box.sql.list(window.kept()),     box.sql.list(window.rows()), box.sql.list(window.held_back()),
+      static_cast<std::int64_t>(rows), window.read_after(),         static_cast<std::int64_t>(room)};
   auto batch = settings_for_reading();
   batch.push_back({sql.read, std::move(values)});
   WEFT_CO_TRY(const auto results, co_await box.db.batch(ctx, std::move(batch)));
   const auto& found = results.back();
+  std::size_t bytes = 0;
   for (const auto& r : found) {
     WEFT_CO_TRY(auto row, read_row(r));
+    bytes += row.what.what.body.size();
     window.admit(std::move(row), l.now());
   }
   window.end_reading();
-  co_return found.size();
+  co_return found.size() == rows || bytes >= room ? more::some : more::none;
 }
 
 task<void> outbox_relay::impl::listen(context ctx) {
@@ -229,12 +243,13 @@ task<void> outbox_relay::impl::dispatch(context ctx) {
 }
 
 task<void> outbox_relay::impl::publish(context ctx, relay_window::batch b) {
+  const auto asked = b.messages.front().if_unroutable;
   auto results = co_await bus.publish(ctx.with_timeout(l, options.publish_timeout), std::move(b.messages));
   --calls;
   WEFT_ASSERT(results.size() == b.rows.size(), "a broker answers for each message");
   if (options.log != nullptr)
     for (const auto& r : results)
-      if (!r && !refused_for_good(r.error())) {
+      if (!r && !refused_for_good(r.error(), asked)) {
         warn("messages of the outbox could not be published", r.error());
         break;
       }
@@ -249,7 +264,7 @@ task<void> outbox_relay::impl::publish(context ctx, relay_window::batch b) {
 // ---- marking
 
 task<void> outbox_relay::impl::mark(context ctx) {
-  duration pause = options.first_pause;
+  backoff pauses{{.initial = options.first_pause, .max = options.longest_pause}};
   while (ctx.check(l.now())) {
     auto marks = window.take_marks(options.window);
     if (marks.empty()) {
@@ -260,22 +275,51 @@ task<void> outbox_relay::impl::mark(context ctx) {
     }
     marking = true;
     const auto done = co_await mark_once(ctx, marks);
+    if (!done) {
+      warn("messages that were published could not be marked", done.error());
+      // What the database will never take of one must not hold up the others.
+      if (!done.error().transient()) marks = co_await mark_apart(ctx, std::move(marks));
+    }
     marking = false;
     if (done) {
       window.marked(marks);
-      if (window.retiring()) lease_due.set();
-      pause = options.first_pause;
-      if (window.starved()) look.set();
-      progress.set();
-      continue;
+      pauses.succeeded(l.now());
+    } else {
+      window.not_marked(std::move(marks));
     }
-    warn("messages that were published could not be marked", done.error());
-    window.not_marked(std::move(marks));
-    static_cast<void>(co_await weft::sleep(l, ctx, pause));
-    pause = std::min(pause * 2, options.longest_pause);
+    if (window.retiring()) lease_due.set();
+    if (window.starved()) look.set();
+    progress.set();
+    if (!done) static_cast<void>(co_await weft::sleep(l, ctx, pauses.next(l.now(), l.random())));
   }
   marks_no_more = true;
   progress.set();
+}
+
+// Those that were published together, each that was refused alone; gives those that could not be marked.
+task<std::vector<relay_window::mark>> outbox_relay::impl::mark_apart(context ctx,
+                                                                     std::vector<relay_window::mark> marks) {
+  std::vector<std::vector<relay_window::mark>> parts(1);
+  for (auto& m : marks)
+    if (m.parked_for.empty())
+      parts.front().push_back(std::move(m));
+    else
+      parts.emplace_back().push_back(std::move(m));
+  std::vector<relay_window::mark> left;
+  for (auto& part : parts) {
+    if (part.empty()) continue;
+    const auto done = co_await mark_once(ctx, part);
+    if (done) {
+      window.marked(part);
+      continue;
+    }
+    for (auto& m : part) {
+      if (!m.parked_for.empty() && !done.error().transient())
+        m.parked_for = "the broker refused it, for a reason that the database does not take";
+      left.push_back(std::move(m));
+    }
+  }
+  co_return left;
 }
 
 task<result<>> outbox_relay::impl::mark_once(context ctx, const std::vector<relay_window::mark>& marks) {

@@ -42,13 +42,15 @@ struct outbox_relay::impl final : outbox::impl::listener {
   void lose_expired();
 
   task<void> read(context ctx);
-  task<result<std::size_t>> read_once(context ctx, std::size_t rows);
+  enum class more : std::uint8_t { none, some };  // whether there may be more to read than was read
+  task<result<more>> read_once(context ctx, std::size_t rows);
   [[nodiscard]] std::vector<storage::statement> settings_for_reading() const;
   [[nodiscard]] std::vector<storage::statement> settings_for_marking() const;
   task<void> dispatch(context ctx);
   task<void> publish(context ctx, relay_window::batch b);
   task<void> mark(context ctx);
   task<result<>> mark_once(context ctx, const std::vector<relay_window::mark>& marks);
+  task<std::vector<relay_window::mark>> mark_apart(context ctx, std::vector<relay_window::mark> marks);
   task<void> listen(context ctx);
   task<void> tidy(context ctx);
   task<result<>> purge_sent(context ctx);

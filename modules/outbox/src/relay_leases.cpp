@@ -6,6 +6,7 @@
 // was under way is marked, and gives the lease back, so that a newcomer repeats nothing.
 #include "relay_impl.hpp"
 
+#include <weft/base/saturating.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/storage/postgres.hpp>
 
@@ -28,7 +29,7 @@ void outbox_relay::impl::lose_expired() {
 
 // Says that this relay is there, keeps what it holds, and counts who else is there.
 task<result<>> outbox_relay::impl::renew(context ctx) {
-  const auto until = l.now() + options.lease;
+  const auto until = later(l.now(), options.lease);
   const auto asked = window.shards();
   const std::int64_t lease = options.lease / std::chrono::milliseconds{1};
   WEFT_CO_TRY(const auto done, co_await box.db.batch(ctx, {{sql.enter, {lease, owner}},
@@ -54,7 +55,7 @@ task<result<>> outbox_relay::impl::renew(context ctx) {
 }
 
 task<result<>> outbox_relay::impl::acquire(context ctx, std::size_t most) {
-  const auto until = l.now() + options.lease;
+  const auto until = later(l.now(), options.lease);
   WEFT_CO_TRY(const auto got, co_await box.db.query(ctx, sql.acquire,
                                                     {std::int64_t{options.lease / std::chrono::milliseconds{1}}, owner,
                                                      box.sql.list(window.shards()), static_cast<std::int64_t>(most)}));
@@ -128,7 +129,9 @@ task<void> outbox_relay::impl::tell_of_leases(context ctx) {
 task<void> outbox_relay::impl::lease_regularly(context ctx) {
   const auto every = options.lease / 3;
   // Not all at once after a common start.
-  const auto after_a_while = [&] { return l.now() + every - duration{l.random().between(0, (every / 8).count())}; };
+  const auto after_a_while = [&] {
+    return later(l.now(), every - duration{l.random().between(0, (every / 8).count())});
+  };
   for (auto next = after_a_while();;) {
     static_cast<void>(co_await lease_due.wait(ctx.with_deadline(next)));
     if (!ctx.check(l.now())) co_return;

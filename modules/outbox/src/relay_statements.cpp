@@ -33,14 +33,20 @@ void relay_statements::lease_shards(const outbox_sql& q, const std::string& now)
 }
 
 void relay_statements::read_and_mark(const outbox_sql& q, const std::string& now, behind_parked followers) {
-  read = "SELECT seq, shard, id, topic, message_key, meta, body, " + now +
-         " - added_at FROM weft_outbox AS o WHERE state = 0 AND seq > $5 AND " + q.in("shard", 1, "bigint") + " AND " +
-         q.not_in("seq", 2, "bigint") + " AND " + q.not_in("message_key", 3, "text");
+  std::string waiting =
+      "SELECT seq, shard, id, topic, message_key, meta, body, added_at FROM weft_outbox AS o WHERE state = 0 AND seq > "
+      "$5 AND " +
+      q.in("shard", 1, "bigint") + " AND " + q.not_in("seq", 2, "bigint") + " AND " +
+      q.not_in("message_key", 3, "text");
   if (followers == behind_parked::wait)
-    read +=
+    waiting +=
         " AND NOT EXISTS (SELECT 1 FROM weft_outbox AS p WHERE p.state = 2 AND p.message_key = o.message_key "
         "AND p.message_key <> '' AND p.seq < o.seq)";
-  read += " ORDER BY seq LIMIT $4";
+  waiting += " ORDER BY seq LIMIT $4";
+  // Up to the row with which the bytes are reached. Neither engine reads a body to tell its length.
+  read = "SELECT seq, shard, id, topic, message_key, meta, body, " + now +
+         " - added_at FROM (SELECT waiting.*, sum(length(body)) OVER (ORDER BY seq) - length(body) AS before FROM (" +
+         waiting + ") AS waiting) AS counted WHERE before < $6 ORDER BY seq";
   // The leases are looked at, and on PostgreSQL held, by the transaction that marks. Locks are taken in one order.
   const auto leases = q.in(outbox_sql::lease_of_row, 1, "bigint");
   check = "SELECT shard, token FROM weft_outbox_shards WHERE " + leases + " ORDER BY shard" + std::string{q.locked()};

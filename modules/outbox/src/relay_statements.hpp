@@ -25,7 +25,8 @@ struct relay_statements {
   // count, leave: $1 the name; release: $1 shard, $2 token.
   std::string enter, count, leave, forget;
   std::string renew, acquire, release;
-  // $1 shards, $2 numbers and $3 keys that are left out, $4 how many, $5 the number that they are above.
+  // $1 shards, $2 numbers and $3 keys that are left out, $4 how many, $5 the number that they are above, $6 no row
+  // after so many bytes of bodies.
   std::string read;
   // $1 leases as outbox_sql::lease() has them, $2 numbers; park: $2 one number, $3 the reason.
   std::string check, remove, keep, park;

@@ -1,5 +1,9 @@
 #include "relay_window.hpp"
 
+#include <weft/base/saturating.hpp>
+#include <weft/base/utf8.hpp>
+#include <weft/runtime/backoff.hpp>
+
 #include <algorithm>
 
 namespace weft::messaging {
@@ -8,15 +12,21 @@ namespace {
 // Everything failed so often in a row: it is the broker, not the messages.
 constexpr std::uint32_t outage_after = 16;
 constexpr std::size_t probe = 16;  // messages sent then, from different keys
+
+// What is kept with a parked message: the broker's text may be anything, and of any length (A6, F8).
+std::string reason_of(const error& e) { return clean_text(e.describe(), 2048); }
 }  // namespace
 
-bool refused_for_good(const error& e) noexcept {
+bool refused_for_good(const error& e, unroutable if_unroutable) noexcept {
   switch (e.code()) {
     case errc::invalid_argument:
     case errc::out_of_range:
     case errc::unimplemented:
-    case errc::not_found:
       return true;
+    case errc::not_found:
+      return if_unroutable == unroutable::refuse;
+    case errc::resource_exhausted:
+      return e.limit() == limit_kind::size;
     default:
       return false;
   }
@@ -117,11 +127,11 @@ std::int64_t relay_window::token_of(unsigned shard) const noexcept {
 
 // Not a few at a time: a quarter must be free.
 std::size_t relay_window::wanted(steady_time now) noexcept {
-  const bool room = entries_.empty() || (entries_.size() + options_.rows / 4 <= options_.rows &&
-                                         bytes_ + options_.bytes / 4 <= options_.bytes);
-  starved_ = !room || now < paused_until_;
+  const bool has_room = entries_.empty() || (entries_.size() + options_.rows / 4 <= options_.rows &&
+                                             bytes_ + options_.bytes / 4 <= options_.bytes);
+  starved_ = !has_room || now < paused_until_;
   if (starved_ || std::ranges::all_of(leases_, [](const auto& each) { return each.second.retiring; })) return 0;
-  const auto by_bytes = (options_.bytes - std::min(bytes_, options_.bytes)) / average_bytes_ + 1;
+  const auto by_bytes = room() / average_bytes_ + 1;
   return last_wanted_ = std::min({options_.rows - entries_.size(), by_bytes, options_.rows / 4 + 1});
 }
 
@@ -239,7 +249,7 @@ void relay_window::drop_followers(lane& l) {
 outgoing relay_window::message_of(const entry& e, steady_time now) const {
   auto made = e.row.what;
   if (made.delay > duration::zero())  // it counts from add()
-    made.delay = std::max(duration::zero(), made.delay - e.row.age - (now - e.added));
+    made.delay = std::max(duration::zero(), made.delay - saturating_add(e.row.age, time_between(e.added, now)));
   return made;
 }
 
@@ -264,7 +274,7 @@ relay_window::batch relay_window::take(steady_time now) {
     }
     at = ready_.erase(at);
     if (auto valid = publishable(e); !valid) {
-      end_head(e, valid.error().describe());
+      end_head(e, reason_of(valid.error()));
       continue;
     }
     send(e, b, now);
@@ -330,9 +340,7 @@ void relay_window::end_head(entry& e, std::string parked_for) {
 }
 
 duration relay_window::pause(std::uint32_t failures, double drawn) const {
-  const auto full =
-      std::min(options_.longest_pause, duration{options_.first_pause * (1LL << std::min(failures - 1, 20U))});
-  return full / 2 + std::chrono::duration_cast<duration>(drawn * std::chrono::duration<double>(full / 2));
+  return backoff_delay({.initial = options_.first_pause, .max = options_.longest_pause}, failures, drawn);
 }
 
 void relay_window::failed(entry& e, steady_time now, double drawn) {
@@ -344,7 +352,7 @@ void relay_window::failed(entry& e, steady_time now, double drawn) {
   }
   ++l.failures;
   if (!in_outage()) {
-    l.due = now + pause(l.failures, drawn);
+    l.due = later(now, pause(l.failures, drawn));
     drop_followers(l);
   }
   wait_again(e);
@@ -367,12 +375,20 @@ void relay_window::end_outage() {
   }
 }
 
+// The broker has decided about the message: it has it, or never will.
+bool relay_window::ended(const sending& s, const result<>& answer) const {
+  if (answer) return true;
+  const auto at = entries_.find(s.seq);
+  return refused_for_good(answer.error(),
+                          at == entries_.end() ? unroutable::refuse : at->second.row.what.if_unroutable);
+}
+
 void relay_window::answered(const std::vector<sending>& rows, const std::vector<result<>>& results, steady_time now,
                             double drawn) {
   std::size_t failures = 0;
   bool any_success = false;
-  for (const auto& r : results) {
-    if (r || refused_for_good(r.error()))
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (ended(rows[i], results[i]))
       any_success = true;
     else
       ++failures;
@@ -382,7 +398,7 @@ void relay_window::answered(const std::vector<sending>& rows, const std::vector<
     if (outage_ > 0) end_outage();
   } else {
     failures_in_a_row_ += static_cast<std::uint32_t>(failures);
-    if (failures_in_a_row_ >= outage_after && now >= paused_until_) paused_until_ = now + pause(++outage_, drawn);
+    if (failures_in_a_row_ >= outage_after && now >= paused_until_) paused_until_ = later(now, pause(++outage_, drawn));
   }
   for (std::size_t i = 0; i < rows.size(); ++i) {
     auto* e = find(rows[i]);
@@ -391,8 +407,8 @@ void relay_window::answered(const std::vector<sending>& rows, const std::vector<
       wait_again(*e);  // whatever became of it: it goes behind that one
     else if (results[i])
       end_head(*e, {});
-    else if (refused_for_good(results[i].error()))
-      end_head(*e, results[i].error().describe());
+    else if (ended(rows[i], results[i]))
+      end_head(*e, reason_of(results[i].error()));
     else
       failed(*e, now, drawn);
   }

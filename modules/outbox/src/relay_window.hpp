@@ -12,6 +12,7 @@
 // is behind the head is forgotten and not read, so that one key never fills the memory.
 #include "outbox_row.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -36,8 +37,9 @@ struct relay_window_options {
   std::size_t same_key = 1;
 };
 
-// Whether repeating it is of no use.
-[[nodiscard]] bool refused_for_good(const error& e) noexcept;
+// Whether repeating the message is of no use. What the broker lacks (an exchange, room, itself) is no fault of the
+// message; that nobody takes it is the answer to one that asked for that.
+[[nodiscard]] bool refused_for_good(const error& e, unroutable if_unroutable) noexcept;
 
 class relay_window {
  public:
@@ -80,6 +82,8 @@ class relay_window {
   // ---- reading
   // How many rows to read at most; 0: none now.
   [[nodiscard]] std::size_t wanted(steady_time now) noexcept;
+  // How many bytes there is room for.
+  [[nodiscard]] std::size_t room() const noexcept { return options_.bytes - std::min(bytes_, options_.bytes); }
   // wanted() was 0 for want of room, or rows that were held back may be read: ask again.
   [[nodiscard]] bool starved() const noexcept { return starved_; }
   // Only kept() shards are to be read, and the rows above read_after(), without rows() and the keys held_back().
@@ -159,6 +163,7 @@ class relay_window {
   void forget_if_empty(lane& l);
   void release(const std::string& key);
   [[nodiscard]] duration pause(std::uint32_t failures, double drawn) const;
+  [[nodiscard]] bool ended(const sending& s, const result<>& answer) const;
   [[nodiscard]] outgoing message_of(const entry& e, steady_time now) const;
 
   relay_window_options options_;

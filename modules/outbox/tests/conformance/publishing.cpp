@@ -128,8 +128,16 @@ TEST_P(Outbox, KeepsNoMoreInMemoryThanItMay) {
 TEST_P(Outbox, ReadsLargeMessagesAFewAtATime) {
   bus->has.max_message_bytes = 1 << 20;
   for (int i = 0; i < 12; ++i) add({message_of(std::to_string(i), "", std::string(300'000, 'x'))});
+  for (int i = 12; i < 24; ++i) add({message_of(std::to_string(i), "", std::string(200'000, 'x'))});
+  std::size_t most = 0;
+  bus->verdict = [&](const outgoing&) -> result<> {
+    most = std::max(most, relays.back()->statistics().in_memory);
+    return {};
+  };
   auto& relay = start_relay({.window_bytes = 1'000'000, .poll = 1h});
-  until([&] { return relay.statistics().published == 12; }, "everything is published");
+  until([&] { return relay.statistics().published == 24; }, "everything is published");
+  EXPECT_GE(most, 3u);
+  EXPECT_LE(most, 5u);  // the one that reaches the bound is read, too
   until_empty();
 }
 

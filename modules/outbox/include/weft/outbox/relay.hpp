@@ -17,9 +17,11 @@
 //
 // Of one key one message is with the broker at a time (see same_key), so that a failure never lets the next one
 // overtake. While a message fails transiently its key waits, and no other; when everything fails the relay tries a few
-// messages at growing intervals. What the broker refuses for good (invalid_argument, out_of_range, unimplemented,
-// not_found, too large) is parked with the reason: outbox::parked(), replay(), purge(). Every other error is retried
-// for ever.
+// messages at growing intervals. What the broker refuses for good is parked with the reason: outbox::parked(),
+// replay(), purge(). That is what is about the message itself: invalid_argument, out_of_range, unimplemented,
+// resource_exhausted with limit_kind::size (too large), and not_found for one that was to be refused when nobody takes
+// it (unroutable::refuse). Every other error is retried for ever: something is full, missing or away that may come
+// back.
 //
 // Belongs to the loop of the outbox's database, and so does the broker. Both outlive it.
 #include <weft/messaging/broker.hpp>
@@ -43,8 +45,9 @@ enum class behind_parked : std::uint8_t {
 
 struct relay_options {
   // Of this relay, unlike that of any other that runs. A relay that starts takes over at once what the one of its name
-  // held before; so name it where names last (a pod of a stateful set, the only process of an SQLite file). Empty: a
-  // new name each time; then what a crashed process held is free when its lease expires.
+  // held before; so name it where names last (a pod of a stateful set). Empty: a new name each time; then what a
+  // crashed process held is free when its lease expires. Over an SQLite file names do not matter: one process has it,
+  // so a relay that starts takes over at once whatever processes before it held.
   std::string name = {};
   std::size_t batch = 256;  // messages in one call of broker::publish(), at most
   std::size_t calls = 8;    // calls at once, at most
