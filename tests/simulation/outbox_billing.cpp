@@ -12,9 +12,10 @@ task<result<std::unique_ptr<storage::sqlite_database>>> open_database(testkit::h
   return storage::open_sqlite(h.loop(), {.path = "billing.db", .disk = &h.blocking_disk(), .checkpoint_pages = 20});
 }
 
-task<result<>> write_down(storage::transaction& tx, context ctx, change what, bool fails) {
-  WEFT_CO_TRY_VOID(
-      co_await tx.execute(ctx, "INSERT INTO effects (account, number) VALUES ($1, $2)", {what.account, what.number}));
+task<result<>> write_down(storage::transaction& tx, context ctx, change what, bool fails,
+                          std::string table = "effects") {
+  WEFT_CO_TRY_VOID(co_await tx.execute(ctx, "INSERT INTO " + table + " (account, number) VALUES ($1, $2)",
+                                       {what.account, what.number}));
   if (fails) co_return fail(errc::unavailable, "not now");
   co_return result<>{};
 }
@@ -31,10 +32,11 @@ task<void> run_billing(testkit::host& h, ledger& book) {
   auto& l = h.loop();
   auto db = co_await open_database(h);
   if (!db) co_return;
-  if (!co_await (*db)->execute({},
-                               "CREATE TABLE IF NOT EXISTS effects (at INTEGER PRIMARY KEY AUTOINCREMENT, account "
-                               "TEXT NOT NULL, number INTEGER NOT NULL)"))
-    co_return;
+  for (const std::string table : {"effects", "reminded"})
+    if (!co_await (*db)->execute({}, "CREATE TABLE IF NOT EXISTS " + table +
+                                         " (at INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, number "
+                                         "INTEGER NOT NULL)"))
+      co_return;
   auto in = co_await messaging::inbox::open(**db, {});
   if (!in) co_return;
   messaging::memory_broker broker{l, book.hub};
@@ -55,13 +57,21 @@ task<void> run_billing(testkit::host& h, ledger& book) {
                 return write_down(tx, ctx, d.event, !book.quiet && l.random().chance(book.handler_failures));
               });
   }
+  (*in)->on(bus, reminders, {.group = "reminders", .concurrency = 4},
+            [&](storage::transaction& tx, const context& ctx, const messaging::delivery<change>& d) {
+              ++book.reminded;
+              // By the database's clock, which counts milliseconds.
+              if (const auto due = book.due.find(name_of(d.event)); due != book.due.end() && l.now() + 2ms < due->second)
+                book.early.insert(name_of(d.event));
+              return write_down(tx, ctx, d.event, !book.quiet && l.random().chance(book.handler_failures), "reminded");
+            });
   if (!co_await bus.start({})) co_return;
   static_cast<void>(co_await weft::sleep(l, {}, 24h));
 }
 
-task<result<std::vector<change>>> effects_in_billing(testkit::host& h) {
+task<result<std::vector<change>>> effects_in_billing(testkit::host& h, std::string table) {
   WEFT_CO_TRY(const auto db, co_await open_database(h));
-  WEFT_CO_TRY(const auto found, co_await db->query({}, "SELECT account, number FROM effects ORDER BY at"));
+  WEFT_CO_TRY(const auto found, co_await db->query({}, "SELECT account, number FROM " + table + " ORDER BY at"));
   std::vector<change> all;
   for (const auto& r : found) {
     change c;

@@ -135,13 +135,12 @@ TEST_F(post_count, outlives_a_lost_connection) {
 
 TEST_F(post_count, is_no_business_of_a_change_of_the_user) {
   tell("post.created", numbered(1), "e-1", ada_);
-  auto ada = sim_.run(machine_, users_.find({}, ada_)).value();
-  ada.name = "Ada Lovelace";
-  ada.post_count = 77;
   sim_.run_for(1s);
-  EXPECT_TRUE(
-      sim_.run(machine_, users_.replace({}, ada, ada.updated_at,
-                                        events_.publisher.prepare({}, market::users::user_updated, ada).value())));
+  EXPECT_TRUE(sim_.run(machine_, users_.change({}, ada_, [this](market::users::user& ada) {
+    ada.name = "Ada Lovelace";
+    ada.post_count = 77;
+    return events_.publisher.prepare({}, market::users::user_updated, ada);
+  })));
   EXPECT_EQ(count(), 1u);
 }
 

@@ -5,6 +5,7 @@
 #include "users/user_events.hpp"
 
 #include <weft/outbox/relay.hpp>
+#include <weft/runtime/when.hpp>
 #include <weft/storage/database.hpp>
 #include <weft/testkit.hpp>
 
@@ -54,13 +55,16 @@ class user_repositories : public testing::TestWithParam<kept> {
     return events_.publisher.prepare({}, topic, u, u.id.value().to_string()).value();
   }
   result<> add(const user& u) { return sim_.run(machine_, users_->add({}, u, told(user_created, u))); }
-  // As one who has just read it.
   result<> replace(const user& u) {
-    const auto now = find(u.id);
-    return replace(u, now ? now->updated_at : u.updated_at);
+    const auto changed = sim_.run(machine_, users_->change({}, u.id, becomes(u)));
+    if (!changed) return fail(changed.error());
+    return {};
   }
-  result<> replace(const user& u, wall_time read_as) {
-    return sim_.run(machine_, users_->replace({}, u, read_as, told(user_updated, u)));
+  user_repository::edit becomes(const user& u) {
+    return [this, u](user& changed) -> result<messaging::outgoing> {
+      changed = u;
+      return told(user_updated, u);
+    };
   }
   result<> remove(const user_id& id) {
     const deleted_user gone{id};
@@ -130,21 +134,35 @@ TEST_P(user_repositories, tell_nothing_of_what_did_not_happen) {
   EXPECT_EQ(topics_told(), (strings{"user.created", "user.created"}));
 }
 
-TEST_P(user_repositories, undo_no_change_that_was_not_seen) {
+// G7: changes at the same time are all kept.
+TEST_P(user_repositories, keep_all_changes_that_are_made_at_once) {
   const auto ada = named("Ada");
   EXPECT_TRUE(add(ada));
-  auto renamed = ada, moved = ada;
-  renamed.name = "Ada Lovelace";
-  renamed.updated_at += 1ms;
-  moved.email = "ada@lovelace.example";
-  moved.updated_at += 2ms;
-  EXPECT_TRUE(replace(renamed, ada.updated_at));
-  EXPECT_EQ(replace(moved, ada.updated_at).error().code(), errc::aborted);
-  EXPECT_EQ(find(ada.id)->email, "Ada@example.com");
-  moved.name = renamed.name;
-  EXPECT_TRUE(replace(moved, renamed.updated_at));
-  EXPECT_EQ(find(ada.id)->name, "Ada Lovelace");
-  EXPECT_EQ(topics_told(), (strings{"user.created", "user.updated", "user.updated"}));
+  constexpr int many = 40;
+  std::vector<task<result<user>>> changes;
+  for (int i = 0; i < many; ++i)
+    changes.push_back(users_->change({}, ada.id, [this](user& u) -> result<messaging::outgoing> {
+      u.name += "!";
+      u.updated_at += 1ms;
+      return told(user_updated, u);
+    }));
+  for (const auto& each : sim_.run(machine_, when_all(machine_.loop(), std::move(changes))))
+    EXPECT_TRUE(each) << each.error().describe();
+  EXPECT_EQ(find(ada.id)->name, "Ada" + std::string(many, '!'));
+  EXPECT_EQ(find(ada.id)->updated_at, ada.updated_at + many * 1ms);
+  EXPECT_EQ(topics_told().size(), 1u + many);
+}
+
+TEST_P(user_repositories, keep_nothing_of_a_change_that_fails) {
+  const auto ada = named("Ada");
+  EXPECT_TRUE(add(ada));
+  const auto refused = sim_.run(machine_, users_->change({}, ada.id, [](user& u) -> result<messaging::outgoing> {
+    u.name = "Eve";
+    return fail(errc::invalid_argument, "no");
+  }));
+  EXPECT_EQ(refused.error().code(), errc::invalid_argument);
+  EXPECT_EQ(find(ada.id)->name, "Ada");
+  EXPECT_EQ(topics_told(), strings{"user.created"});
 }
 
 TEST_P(user_repositories, count_each_post_once) {

@@ -34,19 +34,20 @@ task<result<user>> memory_user_repository::find(context, user_id id) {
   co_return found->second;
 }
 
-task<result<>> memory_user_repository::replace(context, user changed, wall_time read_as, messaging::outgoing told) {
-  const auto found = users_.find(changed.id);
-  if (found == users_.end()) co_return unknown(changed.id);
-  if (found->second.updated_at != read_as) co_return fail(errc::aborted, "somebody else has changed the user");
+task<result<user>> memory_user_repository::change(context, user_id id, edit how) {
+  const auto found = users_.find(id);
+  if (found == users_.end()) co_return unknown(id);
+  auto changed = found->second;
+  WEFT_CO_TRY(auto told, how(changed));
   const auto email = lowered(changed.email);
-  if (const auto owner = by_email_.find(email); owner != by_email_.end() && owner->second != changed.id)
+  if (const auto owner = by_email_.find(email); owner != by_email_.end() && owner->second != id)
     co_return taken(changed);
   WEFT_CO_TRY_VOID(events_.add(std::move(told)));
   by_email_.erase(lowered(found->second.email));
-  by_email_.emplace(email, changed.id);
+  by_email_.emplace(email, id);
   changed.post_count = found->second.post_count;
-  found->second = std::move(changed);
-  co_return result<>{};
+  found->second = changed;
+  co_return changed;
 }
 
 task<result<>> memory_user_repository::remove(context, user_id id, messaging::outgoing told) {

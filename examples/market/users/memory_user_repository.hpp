@@ -17,8 +17,7 @@ class memory_user_repository final : public user_repository {
 
   weft::task<weft::result<>> add(weft::context ctx, user added, weft::messaging::outgoing told) override;
   weft::task<weft::result<user>> find(weft::context ctx, user_id id) override;
-  weft::task<weft::result<>> replace(weft::context ctx, user changed, weft::wall_time read_as,
-                                     weft::messaging::outgoing told) override;
+  weft::task<weft::result<user>> change(weft::context ctx, user_id id, edit how) override;
   weft::task<weft::result<>> remove(weft::context ctx, user_id id, weft::messaging::outgoing told) override;
   weft::task<weft::result<>> count_post(weft::context ctx, user_id author, weft::uuid post,
                                         post_change change) override;

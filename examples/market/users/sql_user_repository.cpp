@@ -89,42 +89,56 @@ task<result<>> sql_user_repository::prepare(context ctx) {
                   "CREATE TABLE market_counted_posts (id TEXT PRIMARY KEY, deleted BIGINT NOT NULL)"}}}});
 }
 
-task<result<>> sql_user_repository::change_within(storage::transaction& tx, context ctx, storage::statement what,
-                                                  messaging::outgoing told) {
+task<result<>> sql_user_repository::run_within(storage::transaction& tx, context ctx, storage::statement what,
+                                               messaging::outgoing told) {
   WEFT_CO_TRY(const auto rows, co_await tx.execute(ctx, std::move(what.sql), std::move(what.values)));
   if (rows == 0) co_return fail(errc::not_found, "no such user");
   co_return co_await out_.add(tx, std::move(ctx), std::move(told));
 }
 
-task<result<>> sql_user_repository::change(context ctx, storage::statement what, messaging::outgoing told) {
+task<result<>> sql_user_repository::run(context ctx, storage::statement what, messaging::outgoing told) {
   co_return co_await out_.transact(
-      std::move(ctx), [&](storage::transaction& tx, context c) { return change_within(tx, std::move(c), what, told); });
+      std::move(ctx), [&](storage::transaction& tx, context c) { return run_within(tx, std::move(c), what, told); });
 }
 
 task<result<>> sql_user_repository::add(context ctx, user added, messaging::outgoing told) {
-  return change(std::move(ctx),
-                {"INSERT INTO market_users (id, name, email, email_key, status, post_count, created_at, updated_at) "
-                 "VALUES ($1, $2, $3, $4, $5, 0, $6, $7)",
-                 {added.id.value().to_string(), added.name, added.email, lowered(added.email), name_of(added.status),
-                  milliseconds(added.created_at), milliseconds(added.updated_at)}},
-                std::move(told));
+  return run(std::move(ctx),
+             {"INSERT INTO market_users (id, name, email, email_key, status, post_count, created_at, updated_at) "
+              "VALUES ($1, $2, $3, $4, $5, 0, $6, $7)",
+              {added.id.value().to_string(), added.name, added.email, lowered(added.email), name_of(added.status),
+               milliseconds(added.created_at), milliseconds(added.updated_at)}},
+             std::move(told));
 }
 
-task<result<>> sql_user_repository::replace(context ctx, user changed, wall_time read_as, messaging::outgoing told) {
-  auto kept =
-      co_await change(ctx,
-                      {"UPDATE market_users SET name = $1, email = $2, email_key = $3, status = $4, updated_at = $5 "
-                       "WHERE id = $6 AND updated_at = $7",
-                       {changed.name, changed.email, lowered(changed.email), name_of(changed.status),
-                        milliseconds(changed.updated_at), changed.id.value().to_string(), milliseconds(read_as)}},
-                      std::move(told));
-  if (kept || kept.error().code() != errc::not_found) co_return kept;
-  WEFT_CO_TRY_VOID(co_await find(std::move(ctx), changed.id));
-  co_return fail(errc::aborted, "somebody else has changed the user");
+// The row is locked before it is read: who reads it first and then finds it changed would have to try again, for as
+// long as others are quicker. SQLite has one writing transaction at a time anyway.
+task<result<user>> sql_user_repository::change_within(storage::transaction& tx, context ctx, user_id id,
+                                                      const edit& how) {
+  const std::string locked = db_.kind() == storage::engine::postgres ? " FOR UPDATE" : "";
+  WEFT_CO_TRY(const auto found,
+              co_await tx.query(ctx, "SELECT " + columns + " FROM market_users WHERE id = $1" + locked,
+                                {id.value().to_string()}));
+  if (found.empty()) co_return fail(errc::not_found, "user " + id.value().to_string());
+  WEFT_CO_TRY(auto changed, read(found[0]));
+  const auto posts = changed.post_count;
+  WEFT_CO_TRY(auto told, how(changed));
+  changed.post_count = posts;
+  WEFT_CO_TRY_VOID(co_await run_within(
+      tx, std::move(ctx),
+      {"UPDATE market_users SET name = $1, email = $2, email_key = $3, status = $4, updated_at = $5 WHERE id = $6",
+       {changed.name, changed.email, lowered(changed.email), name_of(changed.status), milliseconds(changed.updated_at),
+        id.value().to_string()}},
+      std::move(told)));
+  co_return changed;
+}
+
+task<result<user>> sql_user_repository::change(context ctx, user_id id, edit how) {
+  co_return co_await out_.transact(
+      std::move(ctx), [&](storage::transaction& tx, context c) { return change_within(tx, std::move(c), id, how); });
 }
 
 task<result<>> sql_user_repository::remove(context ctx, user_id id, messaging::outgoing told) {
-  return change(std::move(ctx), {"DELETE FROM market_users WHERE id = $1", {id.value().to_string()}}, std::move(told));
+  return run(std::move(ctx), {"DELETE FROM market_users WHERE id = $1", {id.value().to_string()}}, std::move(told));
 }
 
 task<result<>> sql_user_repository::count_post(context ctx, user_id author, uuid post, post_change change) {

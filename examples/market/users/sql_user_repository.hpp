@@ -24,8 +24,7 @@ class sql_user_repository final : public user_repository {
 
   weft::task<weft::result<>> add(weft::context ctx, user added, weft::messaging::outgoing told) override;
   weft::task<weft::result<user>> find(weft::context ctx, user_id id) override;
-  weft::task<weft::result<>> replace(weft::context ctx, user changed, weft::wall_time read_as,
-                                     weft::messaging::outgoing told) override;
+  weft::task<weft::result<user>> change(weft::context ctx, user_id id, edit how) override;
   weft::task<weft::result<>> remove(weft::context ctx, user_id id, weft::messaging::outgoing told) override;
   weft::task<weft::result<>> count_post(weft::context ctx, user_id author, weft::uuid post,
                                         post_change change) override;
@@ -33,9 +32,11 @@ class sql_user_repository final : public user_repository {
 
  private:
   // A statement and an event, or neither. errc::not_found when the statement changes no row.
-  weft::task<weft::result<>> change(weft::context ctx, weft::storage::statement what, weft::messaging::outgoing told);
-  weft::task<weft::result<>> change_within(weft::storage::transaction& tx, weft::context ctx,
-                                           weft::storage::statement what, weft::messaging::outgoing told);
+  weft::task<weft::result<>> run(weft::context ctx, weft::storage::statement what, weft::messaging::outgoing told);
+  weft::task<weft::result<>> run_within(weft::storage::transaction& tx, weft::context ctx,
+                                        weft::storage::statement what, weft::messaging::outgoing told);
+  weft::task<weft::result<user>> change_within(weft::storage::transaction& tx, weft::context ctx, user_id id,
+                                               const edit& how);
 
   weft::storage::database& db_;
   weft::messaging::outbox& out_;

@@ -10,6 +10,7 @@
 #include <weft/runtime/context.hpp>
 #include <weft/runtime/task.hpp>
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -25,10 +26,10 @@ class user_repository {
   virtual ~user_repository() = default;
   virtual weft::task<weft::result<>> add(weft::context ctx, user added, weft::messaging::outgoing told) = 0;
   virtual weft::task<weft::result<user>> find(weft::context ctx, user_id id) = 0;
-  // All but the post_count, of a user that was read with this updated_at. errc::aborted when somebody else has changed
-  // it since: read it again.
-  virtual weft::task<weft::result<>> replace(weft::context ctx, user changed, weft::wall_time read_as,
-                                             weft::messaging::outgoing told) = 0;
+  // Changes the user as it is then, whoever else changes it at the same time; the user as it is afterwards. `edit` may
+  // be called more than once, each time with what the user is by then; its error leaves all as it was.
+  using edit = std::function<weft::result<weft::messaging::outgoing>(user& changed)>;
+  virtual weft::task<weft::result<user>> change(weft::context ctx, user_id id, edit how) = 0;
   virtual weft::task<weft::result<>> remove(weft::context ctx, user_id id, weft::messaging::outgoing told) = 0;
   // Keeps post_count. A change that is known already changes nothing, nor does one to somebody who is no user.
   virtual weft::task<weft::result<>> count_post(weft::context ctx, user_id author, weft::uuid post,

@@ -25,10 +25,7 @@ http::response refuse(const error& problem) {
   }
 }
 
-// Of a change, while others change the same user.
-constexpr int max_attempts = 5;
-
-// Each change has an updated_at of its own, by which the next one knows what it has read.
+// Each change has an updated_at of its own.
 void apply(const user_change& wanted, user& u, wall_time now) {
   if (wanted.name) u.name = *wanted.name;
   if (wanted.email) u.email = *wanted.email;
@@ -109,16 +106,12 @@ users_api::answer_task users_api::change(http::request& r, std::string text) {
   WEFT_CO_TRY(const auto content, co_await r.content.text());
   auto wanted = read_change(content);
   if (!wanted) co_return validation_answer(wanted.error());
-  for (int attempt = 1;; ++attempt) {
-    auto found = co_await repository_.find(r.context(), *id);
-    if (!found) co_return refuse(found.error());
-    const auto read_as = found->updated_at;
-    apply(*wanted, *found, now_of(r));
-    WEFT_CO_TRY(auto told, event_of(events_, r, user_updated, *found));
-    const auto kept = co_await repository_.replace(r.context(), *found, read_as, std::move(told));
-    if (kept) co_return answer(*found);
-    if (kept.error().code() != errc::aborted || attempt == max_attempts) co_return refuse(kept.error());
-  }
+  const auto changed = co_await repository_.change(r.context(), *id, [&](user& u) {
+    apply(*wanted, u, now_of(r));
+    return event_of(events_, r, user_updated, u);
+  });
+  if (!changed) co_return refuse(changed.error());
+  co_return answer(*changed);
 }
 
 users_api::answer_task users_api::remove(http::request& r, std::string text) {

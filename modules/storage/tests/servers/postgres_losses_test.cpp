@@ -78,12 +78,16 @@ TEST_F(PostgresLosses, AReadOnlyTransactionIsRunAgain) {
   auto db = open_through();
   proxy->cut_after("41 + 1");
   int tries = 0;
-  const auto work = [&](transaction& tx,
-                        context ctx) -> task<result<int>> {  // weft-style: closure outlives the coroutine
-    if (++tries == 2) proxy->cut_after("");
-    WEFT_CO_TRY(const auto found, co_await tx.query(ctx, "SELECT 41 + 1"));
-    co_return found.scalar<int>();
+  struct reading {
+    cutting_proxy& proxy;
+    int& tries;
+    task<result<int>> operator()(transaction& tx, context ctx) const {
+      if (++tries == 2) proxy.cut_after("");
+      WEFT_CO_TRY(const auto found, co_await tx.query(ctx, "SELECT 41 + 1"));
+      co_return found.scalar<int>();
+    }
   };
+  const reading work{*proxy, tries};
   const auto read = run(transact(*db, context{}, work, {.transaction = {.mode = access::read_only}}));
   EXPECT_EQ(read.value(), 42);
   EXPECT_EQ(tries, 2);
