@@ -67,8 +67,8 @@ void check_reminders(simulation& sim, const ledger& book) {
   std::map<std::string, int> times;
   for (const auto& each : *came) ++times[name_of(each)];
   for (const auto& each : *committed)
-    sim.check(times[name_of(each)] == 1, "the reminder " + name_of(each) + " came " +
-                                             std::to_string(times[name_of(each)]) + " times");
+    sim.check(times[name_of(each)] == 1,
+              "the reminder " + name_of(each) + " came " + std::to_string(times[name_of(each)]) + " times");
   sim.check(came->size() == committed->size(), "a reminder came that was not committed");
   sim.check(book.early.empty(), "a reminder came before it was due");
 }
@@ -132,7 +132,7 @@ ledger& run_system(simulation& sim, planted bug) {
 
 TEST(OutboxSystem, EachCommittedChangeHasOneEffectInOrder) {
   std::uint64_t commits = 0, deliveries = 0, handed_over = 0, refused = 0, reminded = 0, died = 0;
-  const auto report = testkit::explore({.name = "OutboxSystem.EachCommittedChangeHasOneEffectInOrder", .seeds = 120},
+  const auto report = testkit::explore({.name = "OutboxSystem.EachCommittedChangeHasOneEffectInOrder", .seeds = 60},
                                        [&](simulation& sim) {
                                          const auto& book = run_system(sim, planted::none);
                                          commits += book.commits;
@@ -146,7 +146,7 @@ TEST(OutboxSystem, EachCommittedChangeHasOneEffectInOrder) {
   std::cout << report << commits << " commits acknowledged, " << deliveries << " times handled or tried, "
             << handed_over << " shards handed to a newcomer, " << died << " of one that died; " << refused
             << " calls refused in outages, " << reminded << " reminders\n";
-  if (report.seeds_run < 100) return;
+  if (report.seeds_run < 60) return;
   EXPECT_GT(deliveries, commits);  // there were duplicates to suppress
   EXPECT_GT(handed_over, 30u);
   EXPECT_GT(died, 10u);

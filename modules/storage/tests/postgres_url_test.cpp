@@ -1,5 +1,6 @@
 // F3: what a URL says about the pool.
 #include "postgres/connecting.hpp"
+#include "postgres/values.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,9 +10,10 @@ namespace {
 using namespace std::chrono_literals;
 
 TEST(PostgresUrl, SetsConnectionsStatementsAndTimeouts) {
-  postgres_options o{.url = "postgres://app:secret@db.local:6432/shop?connections=3&sslmode=disable&statements=0&"
-                            "queue=7&connect_timeout=2&statement_timeout=1500&cancel_grace=3s&result_bytes=1000&"
-                            "max_pause=2m"};
+  postgres_options o{.url =
+                         "postgres://app:secret@db.local:6432/shop?connections=3&sslmode=disable&statements=0&"
+                         "queue=7&connect_timeout=2&statement_timeout=1500&cancel_grace=3s&result_bytes=1000&"
+                         "max_pause=2m"};
   const auto target = parse_target(o);
   ASSERT_TRUE(target) << target.error().describe();
   EXPECT_EQ(o.connections, 3u);
@@ -53,7 +55,8 @@ TEST(PostgresUrl, ZeroSecondsToConnectAreForEver) {
 TEST(PostgresNames, MeanTheSameStatementForEverybody) {
   EXPECT_EQ(prepared_name(prepared_key("SELECT 1", {}), 0), prepared_name(prepared_key("SELECT 1", {}), 0));
   EXPECT_NE(prepared_name(prepared_key("SELECT 1", {}), 0), prepared_name(prepared_key("SELECT 2", {}), 0));
-  EXPECT_NE(prepared_name(prepared_key("SELECT $1", {"x"}), 0), prepared_name(prepared_key("SELECT $1", {blob{"x"}}), 0));
+  EXPECT_NE(prepared_name(prepared_key("SELECT $1", {"x"}), 0),
+            prepared_name(prepared_key("SELECT $1", {blob{"x"}}), 0));
   EXPECT_NE(prepared_name(prepared_key("SELECT 1", {}), 0), prepared_name(prepared_key("SELECT 1", {}), 1));
   EXPECT_LE(prepared_name(prepared_key("SELECT 1", {}), 4'000'000'000).size(), 63u);  // what PostgreSQL keeps of a name
 }

@@ -30,12 +30,14 @@ bool preparable(const std::string& sql) {
 
 }  // namespace
 
-pg_connection::pg_connection(loop& l, pg_session session, const postgres_options& options, std::string peer)
+pg_connection::pg_connection(loop& l, pg_session session, const postgres_options& options, pooler_seen& pooler,
+                             std::string peer)
     : loop_{l},
       handle_{std::move(session.handle)},
       address_{std::move(session.peer)},
       cancel_key_{session.key},
       options_{options},
+      pooler_{pooler},
       peer_{std::move(peer)},
       flush_needed_{l},
       progress_{l} {}
@@ -86,7 +88,7 @@ void pg_connection::send(const pg_unit_ref& unit) {
 
 bool pg_connection::send_all(const pg_unit_ref& unit) {
   // A definition must have run before what uses it can be prepared; then nothing is prepared ahead.
-  const bool ahead = unit->prepare && !shared_session_ && unit->batch.size() < options_.statements &&
+  const bool ahead = unit->prepare && !pooler_.value && unit->batch.size() < options_.statements &&
                      std::ranges::all_of(unit->batch, [](const statement& s) { return preparable(s.sql); });
   std::vector<std::string> names(unit->batch.size());
   if (ahead && !send_prepares(unit, names)) return false;
@@ -316,9 +318,14 @@ void pg_connection::failed(step& current, const PGresult* r) {
   const bool named = !current.prepared.empty();
   if (current.what == kind::prepare && named) {
     const auto found = prepared_.find(current.prepared);
-    // Under this name there is this very statement, which another user of the session has prepared.
+    // Under this name there is this very statement, which another user of the session has prepared. Within a
+    // transaction it is an error all the same, and ends it.
     if (state == "42P05") {
+      pooler_.value = true;
       if (found != prepared_.end()) found->second.ready = true;
+      const bool within = unit.when_lost == pg_unit::loss::undone && unit.begin.empty();
+      if (within && unit.outcome)
+        unit.outcome = fail(errc::aborted, "another user of the session has prepared the statement");
       return;
     }
     if (found != prepared_.end()) {
@@ -333,7 +340,7 @@ void pg_connection::failed(step& current, const PGresult* r) {
     if (changed)
       ++generation_;
     else
-      shared_session_ = true;
+      pooler_.value = true;
     if (unit.outcome) {
       unit.stale = true;
       unit.outcome = fail(errc::aborted, changed ? "the statement was prepared for tables that have changed since"

@@ -48,7 +48,12 @@ using pg_unit_ref = std::shared_ptr<pg_unit>;
 
 class pg_connection final : public std::enable_shared_from_this<pg_connection> {
  public:
-  pg_connection(loop& l, pg_session session, const postgres_options& options, std::string peer);
+  // Known of all connections of a pool: a pooler in between lends each transaction another session, so that what was
+  // prepared is gone, or was prepared by others. From then on nothing is prepared.
+  struct pooler_seen {
+    bool value = false;
+  };
+  pg_connection(loop& l, pg_session session, const postgres_options& options, pooler_seen& pooler, std::string peer);
   ~pg_connection();
   pg_connection(const pg_connection&) = delete;
   pg_connection& operator=(const pg_connection&) = delete;
@@ -125,16 +130,16 @@ class pg_connection final : public std::enable_shared_from_this<pg_connection> {
   task_group* tasks_ = nullptr;  // outlives every connection that is not broken
   std::unique_ptr<watched_descriptor> watched_;
   const postgres_options& options_;
+  pooler_seen& pooler_;
   std::string peer_;
   std::function<void()> on_broken_;
   event flush_needed_, progress_;
   std::deque<step> in_flight_;
   std::map<std::string, prepared, std::less<>> prepared_;  // by types and text
   std::list<std::string> ages_;
-  std::vector<std::string> unused_names_;  // prepared on the server, and of no use any more
-  std::uint32_t generation_ = 0;           // of names, after tables have changed
-  bool shared_session_ = false;            // what was prepared is gone: a pooler gives each transaction another session
-  bool took_result_ = false;               // since the last look at the socket
+  std::vector<std::string> unused_names_;     // prepared on the server, and of no use any more
+  std::uint32_t generation_ = 0;              // of names, after tables have changed
+  bool took_result_ = false;                  // since the last look at the socket
   std::optional<std::uint64_t> waits_since_;  // bytes taken when the message that is incomplete began, or soon after
   bool broken_ = false, proven_ = false;
   bool fence_needed_ = false;  // a cancel may still hit what comes next

@@ -122,7 +122,7 @@ void pg_pool::connect_more() {
 task<result<std::shared_ptr<pg_connection>>> pg_pool::connect(context ctx, std::function<void()> on_broken) {
   const auto self = shared_from_this();
   WEFT_CO_TRY(auto session, co_await connect_to(loop_, ctx.with_timeout(loop_, options_.connect_timeout), target_));
-  auto c = std::make_shared<pg_connection>(loop_, std::move(session), options_, target_.describe());
+  auto c = std::make_shared<pg_connection>(loop_, std::move(session), options_, pooler_, target_.describe());
   WEFT_CO_TRY_VOID(c->start(*tasks_, std::move(on_broken)));
   ++figures_.connected;
   co_return c;

@@ -82,6 +82,7 @@ class pg_pool final : public std::enable_shared_from_this<pg_pool> {
   loop& loop_;
   postgres_options options_;
   pg_target target_;
+  pg_connection::pooler_seen pooler_;
   std::unique_ptr<task_group> tasks_;
   std::vector<std::shared_ptr<pg_connection>> all_, idle_;
   std::deque<waiter_ref> waiting_;
