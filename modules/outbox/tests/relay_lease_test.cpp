@@ -26,7 +26,6 @@ class slow_database final : public storage::database {
   task<result<storage::transaction>> begin(context ctx, storage::transaction_options options) override {
     return real_.begin(std::move(ctx), options);
   }
-  task<result<>> check(context ctx) override { return real_.check(std::move(ctx)); }
   task<result<>> close() override { return real_.close(); }
 
  protected:

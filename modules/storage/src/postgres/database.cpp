@@ -3,10 +3,8 @@
 #include "sql_text.hpp"
 
 #include <weft/base/replay.hpp>
-#include <weft/base/saturating.hpp>
 
 #include <algorithm>
-#include <optional>
 
 namespace weft::storage {
 
@@ -28,27 +26,10 @@ std::string begin_statement(const transaction_options& options) {
   return sql + (options.mode == access::read_only ? " READ ONLY" : " READ WRITE");
 }
 
-// The last time that the server had no space to write.
-class pg_trouble {
- public:
-  void note(const result<>& outcome, steady_time now) {
-    if (!outcome && outcome.error().limit() == limit_kind::space) last_ = outcome.error(), at_ = now;
-  }
-  // What a health check tells of it, for a while: the server cannot be asked whether there is space again.
-  [[nodiscard]] result<> recent(steady_time now) const {
-    if (last_ && time_between(at_, now) < std::chrono::seconds{15}) return fail(*last_);
-    return {};
-  }
-
- private:
-  std::optional<error> last_;
-  steady_time at_{};
-};
-
 class pg_transaction final : public transaction::session {
  public:
-  pg_transaction(pg_lease lease, loop& l, transaction_options options, std::shared_ptr<pg_trouble> trouble)
-      : lease_{std::move(lease)}, loop_{l}, options_{options}, trouble_{std::move(trouble)} {}
+  pg_transaction(pg_lease lease, loop& l, transaction_options options)
+      : lease_{std::move(lease)}, loop_{l}, options_{options} {}
 
   task<result<std::vector<rows>>> run(context ctx, std::vector<statement> batch) override {
     WEFT_CO_TRY_VOID(usable(ctx));
@@ -57,9 +38,7 @@ class pg_transaction final : public transaction::session {
     if (!std::exchange(begun_, true)) unit->begin = begin_statement(options_);
     unit->batch = std::move(batch);
     lease_->send(unit);
-    const auto done = co_await lease_->finish(std::move(ctx), unit, pg_connection::ending::cancellable);
-    trouble_->note(done, loop_.now());
-    if (!done) co_return fail(done.error());
+    WEFT_CO_TRY_VOID(co_await lease_->finish(std::move(ctx), unit, pg_connection::ending::cancellable));
     co_return std::move(unit->results);
   }
 
@@ -71,9 +50,7 @@ class pg_transaction final : public transaction::session {
     unit->begin = "COMMIT";
     unit->when_lost = pg_unit::loss::unknown_outcome;
     lease->send(unit);
-    const auto done = co_await lease->finish(std::move(ctx), unit, pg_connection::ending::must_end);
-    trouble_->note(done, loop_.now());
-    if (!done) co_return done;
+    WEFT_CO_TRY_VOID(co_await lease->finish(std::move(ctx), unit, pg_connection::ending::must_end));
     if (unit->last_tag != "COMMIT")
       co_return fail(error{errc::failed_precondition, "a statement of the transaction failed, and it was rolled back"});
     co_return result<>{};
@@ -99,7 +76,6 @@ class pg_transaction final : public transaction::session {
   pg_lease lease_;
   loop& loop_;
   transaction_options options_;
-  std::shared_ptr<pg_trouble> trouble_;
   bool begun_ = false;
 };
 
@@ -119,18 +95,13 @@ class postgres_database_impl final : public postgres_database {
 
   task<result<transaction>> begin(context ctx, transaction_options options) override {
     WEFT_CO_TRY(auto lease, co_await pool_->acquire(std::move(ctx)));
-    co_return transaction{std::make_unique<pg_transaction>(std::move(lease), owner(), options, trouble_)};
+    co_return transaction{std::make_unique<pg_transaction>(std::move(lease), owner(), options)};
   }
 
   result<std::unique_ptr<notification_listener>> listen(std::string channel) override {
     if (channel.empty() || channel.size() > 63 || channel.contains('\0'))
       return fail(errc::invalid_argument, "a channel's name has 1 to 63 bytes");
     return listening_->add(std::move(channel));
-  }
-
-  task<result<>> check(context ctx) override {
-    WEFT_CO_TRY_VOID(co_await query(std::move(ctx), "SELECT 1"));
-    co_return trouble_->recent(owner().now());
   }
 
   task<result<>> close() override {
@@ -153,7 +124,6 @@ class postgres_database_impl final : public postgres_database {
       unit->when_lost = reads ? pg_unit::loss::reading : pg_unit::loss::unknown_outcome;
       lease->send(unit);
       auto done = co_await lease->finish(ctx, unit, pg_connection::ending::cancellable);
-      trouble_->note(done, owner().now());
       if (done) co_return std::move(unit->results);
       // The server has undone it, since a statement was not prepared as it should be; without preparing it works.
       if (unit->stale && std::exchange(prepare, false)) continue;
@@ -167,7 +137,6 @@ class postgres_database_impl final : public postgres_database {
  private:
   std::shared_ptr<pg_pool> pool_;
   std::shared_ptr<pg_listening> listening_;
-  std::shared_ptr<pg_trouble> trouble_ = std::make_shared<pg_trouble>();
 };
 
 }  // namespace

@@ -75,7 +75,7 @@ class sqlite_transaction final : public transaction::session {
     };
     auto& lane = *lane_;
     auto done =
-        co_await sqlite_engine::run_held(engine_, context{}, lane, std::move(work), sqlite_engine::ending::commits);
+        co_await sqlite_engine::run_held(engine_, context{}, lane, std::move(work), sqlite_engine::ending::must_end);
     end();
     co_return done;
   }
@@ -143,22 +143,6 @@ class sqlite_database_impl final : public sqlite_database {
     auto engine = engine_;
     WEFT_CO_TRY(auto* lane, co_await sqlite_engine::hold(engine, std::move(ctx), options.mode));
     co_return transaction{std::make_unique<sqlite_transaction>(engine, *lane, options.mode)};
-  }
-
-  // Of a full disk nothing is seen by reading. The number that is written is the one that is there.
-  task<result<>> check(context ctx) override {
-    if (!engine_->trouble()) {
-      WEFT_CO_TRY_VOID(co_await query(std::move(ctx), "SELECT 1"));
-      co_return result<>{};
-    }
-    auto probe = [](sqlite_connection& c) -> result<> {
-      WEFT_TRY(const auto found, c.run("SELECT user_version FROM pragma_user_version"));
-      WEFT_TRY(const auto number, found.scalar<std::int64_t>());
-      WEFT_TRY_VOID(c.run("PRAGMA user_version = " + std::to_string(number)));
-      return {};
-    };
-    co_return co_await sqlite_engine::write(engine_, std::move(ctx), std::move(probe),
-                                            sqlite_engine::repeating::allowed);
   }
 
   task<result<>> close() override {

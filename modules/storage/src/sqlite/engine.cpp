@@ -168,7 +168,6 @@ task<result<>> sqlite_engine::run_held(std::shared_ptr<sqlite_engine> self, cont
                                        sqlite_call::function work, ending how) {
   auto call = std::make_shared<sqlite_call>(self->loop_, std::move(work));
   call->interruptible = how == ending::interruptible;
-  call->commits = how == ending::commits;
   lane.held.push_back(call);
   self->start_held(lane);
   pending waiting{call, nullptr};
@@ -205,12 +204,8 @@ void sqlite_engine::start_reopening() {
                 });
 }
 
-void sqlite_engine::look_for_trouble(const sqlite_lane& lane, const result<>& outcome) {
+void sqlite_engine::look_for_failed_sync(const sqlite_lane& lane) {
   if (lane.connection && lane.connection->sync_failed()) suspect_ = true;
-  if (outcome)
-    trouble_.reset();
-  else if (outcome.error().limit() == limit_kind::space || outcome.error().code() == errc::data_loss)
-    trouble_ = outcome.error();
 }
 
 // The next call that is still wanted; null when there is none.
@@ -264,9 +259,9 @@ void sqlite_engine::start_writes() {
                   self->figures_.commits += *commits;
                   for (auto& call : *shared) {
                     if (call->outcome) ++self->figures_.writes;
-                    if (!call->reading) self->look_for_trouble(*self->writer_, call->outcome);
                     self->finish(*call);
                   }
+                  self->look_for_failed_sync(*self->writer_);
                   self->free(*self->writer_);
                 });
 }
@@ -329,7 +324,7 @@ void sqlite_engine::start_held(sqlite_lane& lane) {
       },
       [self = shared_from_this(), call, &lane] {
         lane.held_running = false;
-        if (!call->outcome || call->commits) self->look_for_trouble(lane, call->outcome);
+        self->look_for_failed_sync(lane);
         self->finish(*call);
         self->start_held(lane);
       });

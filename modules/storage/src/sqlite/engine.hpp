@@ -7,7 +7,6 @@
 
 #include <deque>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -33,7 +32,7 @@ class sqlite_engine final : public std::enable_shared_from_this<sqlite_engine>, 
   // A connection for a transaction, to be given back by release().
   static task<result<sqlite_lane*>> hold(std::shared_ptr<sqlite_engine> self, context ctx, access mode);
   // Work of that transaction, in order.
-  enum class ending : std::uint8_t { interruptible, commits, must_end };
+  enum class ending : std::uint8_t { interruptible, must_end };
   static task<result<>> run_held(std::shared_ptr<sqlite_engine> self, context ctx, sqlite_lane& lane,
                                  sqlite_call::function work, ending how);
   // Rolls back what was not committed, behind what runs.
@@ -50,9 +49,6 @@ class sqlite_engine final : public std::enable_shared_from_this<sqlite_engine>, 
   result<> reopen();  // blocks; for who has the engine to himself
   void note_failed_sync() noexcept { suspect_ = true; }
 
-  // The last failure to write, of space or of the device; none since a write has succeeded.
-  [[nodiscard]] const std::optional<error>& trouble() const noexcept { return trouble_; }
-
   [[nodiscard]] sqlite_database::figures statistics() const noexcept { return figures_; }
 
  private:
@@ -67,7 +63,7 @@ class sqlite_engine final : public std::enable_shared_from_this<sqlite_engine>, 
   void start_soon() { loop_.schedule(*this); }
   result<> connect();
   void start_reopening();
-  void look_for_trouble(const sqlite_lane& lane, const result<>& outcome);
+  void look_for_failed_sync(const sqlite_lane& lane);
   void fail_waiting(const error& why);
   void start_writes();
   void start_reads();
@@ -90,7 +86,6 @@ class sqlite_engine final : public std::enable_shared_from_this<sqlite_engine>, 
   event quiet_;
   bool closed_ = false;
   bool suspect_ = false, reopening_ = false;
-  std::optional<error> trouble_;
   sqlite_database::figures figures_;
 };
 

@@ -27,7 +27,6 @@ struct sqlite_call {
   std::atomic<bool> interrupted{false};
   bool interruptible = false;
   bool reading = false;     // its statements may not write
-  bool commits = false;     // the end of a transaction
   bool repeatable = false;  // the work may be called again when another call has undone it
   result<> outcome;
   std::exception_ptr problem;

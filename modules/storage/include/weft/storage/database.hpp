@@ -106,9 +106,6 @@ class database {
   // SQLite writes one transaction at a time: until this one ends other writes of the process wait. Do not await
   // anything slow within it.
   virtual task<result<transaction>> begin(context ctx, transaction_options options = {}) = 0;
-  // Whether it can be used, for a health check: asked something, and after a write that failed for want of space or by
-  // the device, written to, until that works again.
-  virtual task<result<>> check(context ctx) = 0;
   // Waits for what runs and closes every connection. Later calls fail with errc::failed_precondition.
   virtual task<result<>> close() = 0;
 
