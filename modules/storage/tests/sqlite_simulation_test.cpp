@@ -133,6 +133,7 @@ TEST(SqliteSimulation, AFailedCommitFailsEveryWriteOfItsGroup) {
     };
     self.set_disk_options({.sync_failure = 1});
     for (const auto& r : co_await three()) EXPECT_EQ(r.error().code(), errc::data_loss) << r.error().describe();
+    co_await sleep(self.loop(), context{}, 1ms);  // it cannot be opened anew either, until the disk works again
     self.set_disk_options({});
     for (const auto& r : co_await three()) EXPECT_TRUE(r) << r.error().describe();
     WEFT_CO_TRY_VOID(co_await db->close());
