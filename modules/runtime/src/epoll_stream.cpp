@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <system_error>
 
 namespace weft {
@@ -289,29 +290,36 @@ class socket_listener final : public listener {
 
   task<result<std::unique_ptr<stream>>> accept() override {
     for (;;) {
-      if (closed_) co_return fail(errc::cancelled, "the listener was closed");
-      socket_address from;
-      from.size = sizeof from.storage;
-      unique_descriptor accepted{::accept4(socket_.get(), from.get(), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC)};
-      if (accepted.get() >= 0) {
+      if (closed_ && left_.empty()) co_return fail(errc::cancelled, "the listener was closed");
+      auto accepted = closed_ ? take_left() : take();
+      if (accepted.descriptor.get() >= 0) {
         const bool tcp = local_.type() != address::kind::unix_path;
-        if (tcp) send_at_once(accepted.get());
-        auto local = tcp ? local_address(accepted.get()) : local_;
-        auto connection =
-            std::make_unique<socket_stream>(loop_, std::move(accepted), std::move(local), to_address(from));
+        if (tcp) send_at_once(accepted.descriptor.get());
+        auto local = tcp ? local_address(accepted.descriptor.get()) : local_;
+        auto connection = std::make_unique<socket_stream>(loop_, std::move(accepted.descriptor), std::move(local),
+                                                          to_address(accepted.from));
         WEFT_CO_TRY_VOID(connection->add());
         co_return connection;
       }
       if (errno == EAGAIN) {
         registration_.readable = false;
-        WEFT_CO_TRY_VOID(co_await socket_readiness(registration_, io_direction::read));
+        const auto ready = co_await socket_readiness(registration_, io_direction::read);
+        if (!ready && left_.empty()) co_return fail(ready.error());
       } else if (!connection_failed(errno)) {
         co_return system_failure(errno, "accepting a connection");
       }
     }
   }
   void close() override {
-    closed_ = true;
+    if (std::exchange(closed_, true)) return;
+    // The kernel would reset those that nobody has accepted.
+    for (;;) {
+      auto accepted = take();
+      if (accepted.descriptor.get() >= 0)
+        left_.push_back(std::move(accepted));
+      else if (!connection_failed(errno))
+        break;
+    }
     registration_.cancel(io_direction::read, errc::cancelled);
     registration_.remove();
     leave();
@@ -319,6 +327,23 @@ class socket_listener final : public listener {
   const address& local() const override { return local_; }
 
  private:
+  struct arrival {
+    unique_descriptor descriptor;
+    socket_address from;
+  };
+  // A negative descriptor and errno when there is none.
+  arrival take() {
+    arrival a;
+    a.from.size = sizeof a.from.storage;
+    a.descriptor =
+        unique_descriptor{::accept4(socket_.get(), a.from.get(), &a.from.size, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+    return a;
+  }
+  arrival take_left() {
+    auto first = std::move(left_.front());
+    left_.pop_front();
+    return first;
+  }
   void leave() {
     if (socket_.get() < 0) return;
     if (local_.type() == address::kind::unix_path) ::unlink(local_.path().c_str());
@@ -331,6 +356,7 @@ class socket_listener final : public listener {
   epoll_registration registration_;
   address local_;
   bool shared_;
+  std::deque<arrival> left_;  // connections that were waiting when it was closed
   bool closed_ = false;
 };
 

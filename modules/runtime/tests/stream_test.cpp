@@ -173,6 +173,27 @@ task<void> close_while_accepting(loop& l, address at) {
   EXPECT_EQ((co_await taking->accept()).error().code(), errc::cancelled);
   EXPECT_EQ((co_await l.connect({}, taking->local())).error().code(), errc::unavailable);
 }
+// G15, A8: who had connected before is not reset.
+task<void> close_with_a_backlog(loop& l, address at) {
+  auto taking = l.listen(at).value();
+  const auto to = taking->local();
+  std::vector<std::unique_ptr<stream>> clients;
+  for (int i = 0; i < 3; ++i) clients.push_back((co_await l.connect({}, to)).value());
+  taking->close();
+  EXPECT_FALSE(co_await l.connect({}, to));
+  for (int i = 0; i < 3; ++i) {
+    auto accepted = co_await taking->accept();
+    EXPECT_TRUE(accepted) << i;
+    if (!accepted) co_return;
+    const_buffer hello{std::string_view{"hello"}};
+    EXPECT_TRUE(co_await (*accepted)->write({&hello, 1}));
+    char room[8];
+    EXPECT_EQ(co_await clients[static_cast<std::size_t>(i)]->read(room), 5U);
+  }
+  EXPECT_EQ((co_await taking->accept()).error().code(), errc::cancelled);
+}
+TEST_P(Stream, AClosedListenerGivesWhatHadConnectedBefore) { loop_.run(close_with_a_backlog(loop_, somewhere())); }
+
 TEST_P(Stream, AClosedListenerAcceptsNoMore) { loop_.run(close_while_accepting(loop_, somewhere())); }
 
 task<void> use_after_reset(loop& l, address at) {

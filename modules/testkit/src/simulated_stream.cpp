@@ -67,14 +67,18 @@ void simulated_listener::add(connection& c) {
   machine_.schedule(*waiter);
 }
 
-void simulated_listener::close() {
-  if (std::exchange(closed_, true)) return;
-  machine_.forget(*this);
+simulated_listener::~simulated_listener() {
+  close();
   auto& net = machine_.owner().net;
   for (auto* c : std::exchange(waiting_, {})) {
     net.abort(*c, 1);
     net.release(*c);
   }
+}
+
+void simulated_listener::close() {
+  if (std::exchange(closed_, true)) return;
+  machine_.forget(*this);
   if (auto* waiter = acceptor_; waiter != nullptr) {
     waiter->interrupt(errc::cancelled);
     waiter->detach();

@@ -38,7 +38,7 @@ class simulated_stream final : public stream {
 class simulated_listener final : public listener {
  public:
   simulated_listener(machine& m, address local, const listen_options& options);
-  ~simulated_listener() override { close(); }
+  ~simulated_listener() override;
 
   task<result<std::unique_ptr<stream>>> accept() override;
   void close() override;

@@ -228,8 +228,9 @@ class listener {
   listener(const listener&) = delete;
   listener& operator=(const listener&) = delete;
 
-  // The next connection. errc::cancelled after close(); errc::resource_exhausted when the process is out of
-  // descriptors, after which accepting may go on.
+  // The next connection. errc::cancelled after close(), once those that were established by then have been taken: their
+  // peers may have sent something already. errc::resource_exhausted when the process is out of descriptors, after which
+  // accepting may go on.
   virtual task<result<std::unique_ptr<stream>>> accept() = 0;
   virtual void close() = 0;
   [[nodiscard]] virtual const address& local() const = 0;
