@@ -222,15 +222,40 @@ bool not_worth_it(const response& r, const compression_options& options) {
   return !type || !compressible(*type);
 }
 
+void weaken_tag(headers& h) {
+  if (const auto tag = h.get("etag"); tag && !tag->starts_with("W/")) {
+    const auto weak = "W/" + std::string{*tag};
+    h.set("ETag", weak);
+  }
+}
+
+// RFC 9110 15.4.5: a 304 has the ETag and Vary of the 200 in its place. Where nobody says what that would have been,
+// the tags that the client has tell whether its copy was coded.
+void describe_not_modified(response& r, const request& asked, coding chosen, bool identity_accepted,
+                           const compression_options& options) {
+  if (r.headers.has_token("cache-control", "no-transform")) return;
+  if (const auto& selected = r.not_modified) {
+    const bool worth_it = selected->size >= options.min_bytes && compressible(selected->type);
+    if (identity_accepted && !worth_it) return;
+    add_vary(r.headers);
+    if (chosen != coding::identity) weaken_tag(r.headers);
+    return;
+  }
+  const auto tag = r.headers.get("etag");
+  if (!tag) return;
+  add_vary(r.headers);
+  if (chosen == coding::identity) return;
+  const auto known = asked.headers.joined("if-none-match");
+  const auto at = known.find(*tag);
+  if (at == std::string::npos || known.contains("W/" + std::string{*tag})) weaken_tag(r.headers);
+}
+
 void apply(response& r, coding c, const compression_options& options) {
   r.content = compressed(std::move(r.content), c, options);
   r.headers.set("Content-Encoding", to_string(c));
   for (const auto* of_the_bytes : {"content-length", "content-md5", "content-digest", "accept-ranges"})
     r.headers.remove(of_the_bytes);
-  if (const auto tag = r.headers.get("etag"); tag && !tag->starts_with("W/")) {
-    const auto weak = "W/" + std::string{*tag};
-    r.headers.set("ETag", weak);
-  }
+  weaken_tag(r.headers);
 }
 
 task<result<response>> compress(const detail::layer<compression_options>& self, request& r) {
@@ -245,8 +270,10 @@ task<result<response>> compress(const detail::layer<compression_options>& self, 
     co_return refused;
   }
   auto answer = co_await self.inner(r);
-  if (!answer || must_stay(*answer)) co_return answer;
+  if (!answer) co_return answer;
   const bool identity_accepted = choose_coding(accept, {}).has_value();
+  if (answer->status == status::not_modified) describe_not_modified(*answer, r, *chosen, identity_accepted, options);
+  if (must_stay(*answer)) co_return answer;
   if (identity_accepted && not_worth_it(*answer, options)) co_return answer;
   add_vary(answer->headers);
   if (*chosen != coding::identity) apply(*answer, *chosen, options);

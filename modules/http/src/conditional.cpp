@@ -28,13 +28,44 @@ bool range_applies(const headers& request, const validators& current, wall_time 
   const auto date = parse_http_date(*condition, now);
   return date && *date == std::chrono::floor<std::chrono::seconds>(current.modified);
 }
+
+// Calls f(tag) for each entity tag of a list, with its quotes; commas within them separate nothing.
+template <class Function>
+void for_each_tag(std::string_view list, Function f) {
+  while (!list.empty()) {
+    std::size_t end = 0;
+    for (bool quoted = false; end < list.size() && (quoted || list[end] != ','); ++end)
+      if (list[end] == '"') quoted = !quoted;
+    auto tag = list.substr(0, end);
+    list = end == list.size() ? std::string_view{} : list.substr(end + 1);
+    while (tag.starts_with(' ') || tag.starts_with('\t')) tag.remove_prefix(1);
+    while (tag.ends_with(' ') || tag.ends_with('\t')) tag.remove_suffix(1);
+    if (!tag.empty() && !f(tag)) return;
+  }
+}
 }  // namespace
+
+bool precondition_failed(const headers& request, const validators& current, wall_time now) {
+  if (request.contains("if-match")) {
+    const auto tags = request.joined("if-match");
+    bool found = false;
+    for_each_tag(tags, [&](std::string_view tag) {
+      found = tag == "*" || tag == current.etag;
+      return !found;
+    });
+    return !found;
+  }
+  const auto since = request.get("if-unmodified-since");
+  if (!since) return false;
+  const auto date = parse_http_date(*since, now);
+  return date && !same_second_or_later(*date, current.modified);
+}
 
 bool not_modified(const headers& request, const validators& current, wall_time now) {
   if (request.contains("if-none-match")) {
     const auto tags = request.joined("if-none-match");
     bool found = false;
-    for_each_element(tags, [&](std::string_view tag) {
+    for_each_tag(tags, [&](std::string_view tag) {
       found = tag == "*" || opaque(tag) == opaque(current.etag);
       return !found;
     });

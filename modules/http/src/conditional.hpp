@@ -15,6 +15,10 @@ struct validators {
   wall_time modified;
 };
 
+// Whether a condition of the client's does not hold, so that nothing must be done (412): If-Match by strong comparison,
+// without it If-Unmodified-Since.
+[[nodiscard]] bool precondition_failed(const headers& request, const validators& current, wall_time now);
+
 // Whether the client has this version already: If-None-Match, without it If-Modified-Since.
 [[nodiscard]] bool not_modified(const headers& request, const validators& current, wall_time now);
 

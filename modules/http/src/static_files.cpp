@@ -83,14 +83,17 @@ struct found_file {
   bool wants_slash = false;  // a folder, asked for without it
 };
 
-result<found_file> find_file(const served_folder& self, const std::string& name, bool has_slash) {
+// What the client sent at the end of the path, and whether the router left it in the name.
+enum class ending : std::uint8_t { plain, slash, slash_left_out };
+
+result<found_file> find_file(const served_folder& self, const std::string& name, ending end) {
   WEFT_TRY(auto opened, detail::open_beneath(*self.folder, name));
   if (!opened.is_folder) {
-    if (has_slash) return fail(errc::not_found, "no such folder");
+    if (end == ending::slash) return fail(errc::not_found, "no such folder");
     return found_file{std::move(opened), name};
   }
   if (self.options.index.empty()) return fail(errc::not_found, "folders are not listed");
-  if (!has_slash) return found_file{std::move(opened), name, true};
+  if (end == ending::plain) return found_file{std::move(opened), name, true};
   auto index = name + "/" + self.options.index;
   WEFT_TRY(auto file, detail::open_beneath(*self.folder, index));
   if (file.is_folder) return fail(errc::not_found, "no such file");
@@ -134,10 +137,13 @@ response describe(const served_folder& self, const found_file& found, const vali
 response answer_file(const served_folder& self, const request& r, const found_file& found) {
   const auto version = validators_of(found.opened);
   const auto now = self.home->wall_now();
+  if (detail::precondition_failed(r.headers, version, now))
+    return response::failure(status::precondition_failed, "FAILED_PRECONDITION", "the file is another version");
   auto answer = describe(self, found, version);
   if (detail::not_modified(r.headers, version, now)) {
     answer.status = status::not_modified;
     answer.headers.remove("content-type");
+    answer.not_modified = {media_type_of(found.name), found.opened.size};
     return answer;
   }
   const auto size = found.opened.size;
@@ -168,8 +174,11 @@ task<result<response>> serve(std::shared_ptr<const served_folder> self, request&
   const auto path = wanted_path(r);
   const auto name = path ? servable_name(*path, self->options) : std::string{};
   if (name.empty()) co_return not_found();
-  const bool has_slash = path->empty() || path->ends_with('/');
-  auto found = co_await blocking(*self->home, [self, name, has_slash] { return find_file(*self, name, has_slash); });
+  // A router that ignores slashes at the end takes them out of its parameter: redirecting would add another one.
+  const auto end = path->empty() || path->ends_with('/') ? ending::slash
+                   : r.raw_path().ends_with('/')         ? ending::slash_left_out
+                                                         : ending::plain;
+  auto found = co_await blocking(*self->home, [self, name, end] { return find_file(*self, name, end); });
   if (!found && found.error().code() == errc::not_found) co_return not_found();
   if (!found) co_return fail(std::move(found).error());
   if (found->wants_slash) co_return redirect_to_folder(r);

@@ -1,3 +1,4 @@
+#include <weft/http/compression.hpp>
 #include <weft/http/router.hpp>
 #include <weft/http/static_files.hpp>
 #include <weft/runtime/epoll_loop.hpp>
@@ -231,6 +232,92 @@ TEST_F(StaticFiles, NoticesAFileThatBecomesShorter) {
 TEST_F(StaticFiles, NeedsAFolder) {
   EXPECT_THROW(static_cast<void>(static_files(loop_, base_ / "none")), std::invalid_argument);
   EXPECT_THROW(static_cast<void>(static_files(loop_, base_ / "secret.txt")), std::invalid_argument);
+}
+
+// C6: a download that is resumed must not mix two versions.
+TEST_F(StaticFiles, ServeOnlyTheVersionThatIsAskedFor) {
+  const auto first = ask("/f/a.txt");
+  const auto tag = std::string{first.fields.get("etag").value()};
+  const auto date = std::string{first.fields.get("last-modified").value()};
+  const std::string long_ago = "Sun, 06 Nov 1994 08:49:37 GMT";
+  for (const auto m : {method::get, method::head}) {
+    for (const auto& fields : std::vector<headers>{{{"If-Match", tag}},
+                                                   {{"If-Match", "*"}},
+                                                   {{"If-Match", "\"other\", " + tag}},
+                                                   {{"If-Match", "\"a,b\""}, {"If-Match", tag}},
+                                                   {{"If-Match", tag}, {"If-Unmodified-Since", long_ago}},
+                                                   {{"If-Unmodified-Since", date}},
+                                                   {{"If-Unmodified-Since", "yesterday"}}})
+      EXPECT_EQ(ask("/f/a.txt", fields, m).status, 200);
+    for (const auto& fields : std::vector<headers>{{{"If-Match", "\"other\""}},
+                                                   {{"If-Match", "W/" + tag}},
+                                                   {{"If-Match", "\"a," + tag.substr(1)}},
+                                                   {{"If-Match", ""}},
+                                                   {{"If-Match", "\"other\""}, {"Range", "bytes=1-2"}},
+                                                   {{"If-Match", "\"other\""}, {"If-None-Match", tag}},
+                                                   {{"If-Unmodified-Since", long_ago}}})
+      EXPECT_EQ(ask("/f/a.txt", fields, m).status, 412);
+  }
+  EXPECT_EQ(ask("/f/a.txt", {{"If-Match", tag}, {"Range", "bytes=1-2"}}).status, 206);
+  EXPECT_EQ(ask("/f/a.txt", {{"If-Match", tag}, {"If-None-Match", tag}}).status, 304);
+  EXPECT_EQ(ask("/f/a.txt", {{"Range", "bytes=0-1"}, {"If-Range", date}}).status, 206);
+  EXPECT_EQ(ask("/f/a.txt", {{"Range", "bytes=0-1"}, {"If-Range", long_ago}}).status, 200);
+}
+
+// C6: under trailing_slash::ignored the redirect led to "//", and from there to "///".
+TEST_F(StaticFiles, ServeFoldersUnderARouterThatIgnoresSlashes) {
+  router routes{{.slash = trailing_slash::ignored}};
+  routes.any("/f/{path*}", static_files(loop_, root_, {}));
+  const auto h = routes.as_handler();
+  const auto redirect = run(h, "/f/docs");
+  EXPECT_EQ(redirect.status, 308);
+  EXPECT_EQ(redirect.fields.get("location"), "/f/docs/");
+  const auto folder = run(h, "/f/docs/");
+  EXPECT_EQ(folder.status, 200);
+  EXPECT_EQ(folder.content, "index");
+  EXPECT_EQ(run(h, "/f/a.txt/").status, 200);  // as none
+  EXPECT_EQ(run(h, "/f/docs/deep/").status, 404);
+}
+
+// C6: a 304 has the ETag and the Vary of the 200 in its place.
+TEST_F(StaticFiles, KeepTheirTagsWhenNotModifiedUnderCompression) {
+  write(root_ / "large.txt", std::string(5000, 'x'));
+  write(root_ / "large.png", std::string(5000, 'x'));
+  router routes;
+  routes.any("/f/{path*}", static_files(loop_, root_, {}));
+  routes.use(compress_responses());
+  const auto h = routes.as_handler();
+  for (const std::string path : {"/f/large.txt", "/f/large.png", "/f/a.txt", "/f/empty.css"})
+    for (const std::string accept : {"gzip", "identity", "br, identity;q=0"}) {
+      const headers accepting{{"Accept-Encoding", accept}};
+      const auto whole = run(h, path, accepting);
+      ASSERT_EQ(whole.status, 200);
+      const auto tag = std::string{whole.fields.get("etag").value()};
+      for (const auto& condition :
+           std::vector<headers>{{{"If-None-Match", tag}},
+                                {{"If-None-Match", "*"}},
+                                {{"If-Modified-Since", whole.fields.get("last-modified").value()}}}) {
+        auto fields = accepting;
+        for (const auto& f : condition) fields.add(f.name, f.value);
+        const auto same = run(h, path, fields);
+        EXPECT_EQ(same.status, 304) << path;
+        EXPECT_EQ(same.fields.get("etag"), tag) << path << " " << accept;
+        EXPECT_EQ(same.fields.get("vary"), whole.fields.get("vary")) << path << " " << accept;
+        EXPECT_FALSE(same.fields.contains("content-type"));
+      }
+    }
+}
+
+task<result<response>> not_modified_for(request&) {
+  response r{status::not_modified};
+  r.headers.add("ETag", "\"7\"");
+  co_return r;
+}
+TEST_F(StaticFiles, AHandlersOwn304KeepsTheTagThatTheClientHas) {
+  const auto h = compress_responses()(not_modified_for);
+  EXPECT_EQ(run(h, "/", {{"Accept-Encoding", "gzip"}, {"If-None-Match", "W/\"7\""}}).fields.get("etag"), "W/\"7\"");
+  EXPECT_EQ(run(h, "/", {{"Accept-Encoding", "gzip"}, {"If-None-Match", "\"7\""}}).fields.get("etag"), "\"7\"");
+  EXPECT_EQ(run(h, "/", {{"If-None-Match", "\"7\""}}).fields.get("vary"), "Accept-Encoding");
 }
 
 }  // namespace

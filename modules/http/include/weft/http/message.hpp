@@ -144,6 +144,15 @@ class response {
 
   // Who sent it, "users:8080", for errors about what it holds; set by the client.
   std::shared_ptr<const std::string> sender;
+
+  // For a 304: what the 200 would have had, so that middleware that changes content (compression) gives both the same
+  // ETag and Vary.
+  struct selected_content {
+    std::string_view type;  // static text
+    std::uint64_t size = 0;
+  };
+  std::optional<selected_content> not_modified;
+
   // Keeps what the views refer to; set by the client.
   message_storage storage;
 

@@ -8,7 +8,8 @@
 // dot are hidden; all of that is answered 404. A folder answers with its index file, or 404: nothing is listed. A
 // folder asked for without a slash at the end is redirected to the one with it.
 //
-// ETag and Last-Modified, answered to with 304 (RFC 9110 13.1.2, 13.1.3); a single byte range with 206 or 416, under
+// ETag and Last-Modified, answered to with 304 (RFC 9110 13.1.2, 13.1.3), or with 412 to If-Match and
+// If-Unmodified-Since of another version (13.1.1, 13.1.4); a single byte range with 206 or 416, under
 // If-Range as well; several ranges with the whole. HEAD is as GET without content. Files are read in pieces, as the
 // client takes them, by the loop's pool of threads.
 #include <weft/http/message.hpp>
