@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t drained_content_bytes = 64 * 1024;  // unread content that is worth reading to keep a connection
 constexpr std::size_t unflushed_bytes = 64 * 1024;        // of answers to pipelined requests
 constexpr std::size_t lingering_piece_bytes = 16 * 1024;
+constexpr std::size_t reported_target_bytes = 256;  // of one that was refused
 constexpr auto lingering_time = std::chrono::seconds{30};
 constexpr auto lingering_pause = std::chrono::seconds{2};
 }  // namespace
@@ -146,7 +147,7 @@ task<server_connection::outcome> server_connection::refuse_head(status code, std
   const auto printable = [](std::string_view text) {
     return std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
   };
-  if (!printable(head_.target)) head_.target = {};
+  head_.target = printable(head_.target) ? head_.target.substr(0, reported_target_bytes) : std::string_view{};
   if (head_.verb != method::other || !http1::valid_token(head_.method_name)) head_.method_name = {};
   received_request::fill(request_, head_, stream_->info(), core_.home, context_);
   if (core_.proxies) request_.set_client(client_of(request_, *core_.proxies));

@@ -1,3 +1,5 @@
+#include "http_harness.hpp"
+
 #include <weft/http/instrumentation.hpp>
 #include <weft/http/router.hpp>
 #include <weft/runtime/epoll_loop.hpp>
@@ -149,6 +151,105 @@ TEST_F(Instrumentation, ExposesMetrics) {
   };
   EXPECT_EQ(loop_.run(run::code(caught, r)), errc::internal);
   EXPECT_EQ(loop_.run(run::code(catch_exceptions(nullptr)(break_down), r)), errc::internal);
+}
+
+void burn(const loop& l, duration time) {
+  for (const auto begin = l.clock(); l.clock() - begin < time;) {
+  }
+}
+struct burns {
+  loop& l;
+  duration before{}, after{};
+  task<result<response>> operator()(request&) const {
+    burn(l, before);
+    if (after > duration::zero()) {
+      co_await sleep(l, {}, 1ms);
+      burn(l, after);
+      co_await sleep(l, {}, 1ms);
+    }
+    co_return response::text("burnt");
+  }
+};
+task<void> ask_over_the_network(loop& l, address to, std::string text, std::string& said) {
+  wire w{(co_await l.connect({}, to)).value()};
+  co_await w.send(std::move(text));
+  said = co_await w.rest();
+}
+double milliseconds_in(std::string_view text) { return std::stod(std::string{text}); }
+
+// G1: a handler that burns 200 ms without suspending showed 0, and what blocked the loop was invisible.
+TEST_F(Instrumentation, MeasuresAndNamesWhatBlocksTheLoop) {
+  router routes;
+  routes.get("/burn/{id}", burns{loop_, 30ms});
+  routes.get("/later", burns{loop_, 0ms, 30ms});
+  routes.get("/quick", greet);
+  routes.use(instrument(loop_, {.metrics = &metrics_, .log = &log_}, {.stall_threshold = 25ms}));
+  http::server server{loop_, routes.as_handler()};
+  ASSERT_TRUE(server.listen(address::loopback(0)));
+  std::string said;
+  loop_.run(ask_over_the_network(loop_, server.local(), get("/quick", "Connection: close\r\n"), said));
+  EXPECT_EQ(lines_->find("the loop stood still"), nullptr);
+  loop_.run(ask_over_the_network(loop_, server.local(), get("/burn/7", "Connection: close\r\n"), said));
+  loop_.run(settle(loop_, 1ms));
+  EXPECT_TRUE(said.contains("burnt"));
+  const auto* request = lines_->find("request");
+  ASSERT_NE(request, nullptr);
+  EXPECT_GE(milliseconds_in(request->field("duration_ms")), 30.0);
+  const auto* stall = lines_->find("the loop stood still");
+  ASSERT_NE(stall, nullptr);
+  EXPECT_EQ(stall->level, observe::log_level::warning);
+  EXPECT_EQ(stall->field("route"), "/burn/{id}");
+  EXPECT_GE(milliseconds_in(stall->field("duration_ms")), 30.0);
+  EXPECT_TRUE(metrics_.expose().contains("weft_http_server_stalls_total{route=\"/burn/{id}\"} 1\n"));
+  loop_.run(ask_over_the_network(loop_, server.local(), get("/later", "Connection: close\r\n"), said));
+  EXPECT_TRUE(metrics_.expose().contains("weft_http_server_stalls_total{route=\"/later\"} 1\n")) << metrics_.expose();
+}
+
+// G12
+TEST_F(Instrumentation, ReportsWhatIsRefusedBeforeRouting) {
+  http::server server{
+      loop_,
+      make(),
+      {.max_body_bytes = 10, .on_refused = instrument_refusals(loop_, {.metrics = &metrics_, .log = &log_})}};
+  ASSERT_TRUE(server.listen(address::loopback(0)));
+  struct refusal_case {
+    std::string text, method, path;
+    int status;
+  };
+  const std::string id = "X-Correlation-ID: abc\r\n";
+  const refusal_case cases[] = {
+      {"POST /users/7?token=secret HTTP/1.1\r\nHost: h\r\n" + id + "Content-Length: 11\r\n\r\n", "POST", "/users/7",
+       413},
+      {"GET /" + std::string(10'000, 'a') + " HTTP/1.1\r\n\r\n", "GET", "/" + std::string(255, 'a'), 414},
+      {"GET / HTTP/1.1\r\nHost: h\r\n" + id + "X: " + std::string(40'000, 'a') + "\r\n\r\n", "GET", "", 431},
+      {"GET /users/7 HTTP/2.0\r\nHost: h\r\n\r\n", "GET", "/users/7", 505},
+      {"GET /a\x80 HTTP/1.1\r\nHost: h\r\n\r\n", "GET", "", 400},
+      {"nonsense\r\n\r\n", "", "", 400},
+      {"GET / HTTP/1.1\r\nHost: a b\r\n" + id + "\r\n", "GET", "/", 400},
+      {"POST / HTTP/1.1\r\nHost: h\r\nExpect: more\r\n\r\n", "POST", "/", 417}};
+  for (const auto& c : cases) {
+    std::string said;
+    loop_.run(ask_over_the_network(loop_, server.local(), c.text, said));
+    const auto code = std::to_string(c.status);
+    EXPECT_TRUE(said.starts_with("HTTP/1.1 " + code)) << said;
+    EXPECT_TRUE(said.contains("X-Correlation-ID: ")) << said;
+    const auto* line = lines_->find("request");
+    ASSERT_NE(line, nullptr) << c.text.substr(0, 60);
+    EXPECT_EQ(line->field("status"), code);
+    EXPECT_EQ(line->field("method"), c.method);
+    EXPECT_EQ(line->field("path"), c.path);
+    EXPECT_FALSE(line->field("refused").empty());
+    EXPECT_EQ(line->field("peer"), "127.0.0.1");
+    EXPECT_FALSE(line->correlation_id.empty());
+    EXPECT_TRUE(said.contains("X-Correlation-ID: " + line->correlation_id + "\r\n")) << said;
+    EXPECT_EQ(line->json.find("secret"), std::string::npos);
+    const auto label = c.method.empty() ? "_OTHER" : c.method;
+    EXPECT_TRUE(metrics_.expose().contains("weft_http_server_requests_total{method=\"" + label +
+                                           "\",route=\"unmatched\",status=\"" + code + "\"}"))
+        << metrics_.expose();
+    if (c.text.contains(id) && c.status != 431) EXPECT_EQ(line->correlation_id, "abc");
+    lines_->clear();
+  }
 }
 
 }  // namespace

@@ -171,7 +171,7 @@ void drain_under_load(std::uint64_t seed) {
 }
 
 TEST(ServerDrainUnderLoad, LosesNoRequestOfBusyKeepAliveClients) {
-  for (std::uint64_t seed = 1; seed <= 200; ++seed) drain_under_load(seed);
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) drain_under_load(seed);
 }
 
 // --- A11: no limit ---
