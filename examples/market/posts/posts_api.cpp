@@ -63,7 +63,7 @@ http::router posts_api::routes() {
 }
 
 posts_api::answer_task posts_api::create(http::request& r) {
-  WEFT_CO_TRY(const auto content, co_await r.content.text());
+  WEFT_CO_TRY(const auto content, co_await r.json_text());
   auto wanted = read_new_post(content);
   if (!wanted) co_return validation_answer(wanted.error());
   const auto known = co_await authors_.knows(r.context(), wanted->user_id);

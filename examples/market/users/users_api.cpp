@@ -74,7 +74,7 @@ http::router users_api::routes() {
 }
 
 users_api::answer_task users_api::create(http::request& r) {
-  WEFT_CO_TRY(const auto content, co_await r.content.text());
+  WEFT_CO_TRY(const auto content, co_await r.json_text());
   auto wanted = read_new_user(content);
   if (!wanted) co_return validation_answer(wanted.error());
   auto& home = *r.home();
@@ -103,7 +103,7 @@ users_api::answer_task users_api::find(http::request& r, std::string text) {
 users_api::answer_task users_api::change(http::request& r, std::string text) {
   const auto id = read_id(text);
   if (!id) co_return refuse(id.error());
-  WEFT_CO_TRY(const auto content, co_await r.content.text());
+  WEFT_CO_TRY(const auto content, co_await r.json_text());
   auto wanted = read_change(content);
   if (!wanted) co_return validation_answer(wanted.error());
   const auto changed = co_await repository_.change(r.context(), *id, [&](user& u) {
