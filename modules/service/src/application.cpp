@@ -158,7 +158,6 @@ task<void> application::impl::serve_until_stopped(core_host& host) {
   tls.emplace(all.at(0), log, metrics);
   for (const auto& plan : plans)
     if (plan.tls) tls->add(plan.name, plan.at.tls, *plan.tls);
-  tls->start();
   report_ready();
   registration->start();
   (void)co_await stopping.wait(context::background());

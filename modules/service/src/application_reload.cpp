@@ -30,7 +30,7 @@ void application::impl::reload() {
 // A signal that arrives meanwhile may be about a change that was not read any more: once more, then.
 task<void> application::impl::run_reloads() {
   while (std::exchange(reload_wanted, false)) {
-    if (tls) co_await tls->renew_all();
+    if (tls) tls->look_now();
     if (reread && !co_await read_again()) continue;
     for (std::size_t i = 0; i < reload_hooks.size(); ++i) {  // which may grow meanwhile
       const auto hook = reload_hooks[i];
