@@ -1,5 +1,8 @@
+#include <weft/base/saturating.hpp>
 #include <weft/resilience/core/breaker.hpp>
 #include <weft/resilience/lint.hpp>
+#include <weft/runtime/backoff.hpp>
+#include <weft/runtime/guarded.hpp>
 
 #include "text.hpp"
 
@@ -189,7 +192,7 @@ breaker_core::permit breaker_core::acquire_slowly(steady_time now) {
     } else if (state_of(word) == breaker_state::half_open && probes_counted_ + probes_under_way_ < options_.probes) {
       for (std::uint8_t slot = 0; slot < most_probes; ++slot) {
         if (probes_[slot].phase != probe::phase::unused) continue;
-        probes_[slot] = {probe::phase::under_way, now + options_.probe_timeout};
+        probes_[slot] = {probe::phase::under_way, later(now, options_.probe_timeout)};
         ++probes_under_way_;
         given = {epoch_of(word), permit_kind::probe, slot};
         break;
@@ -254,14 +257,13 @@ void breaker_core::conclude_probes(steady_time now, rng* random, std::optional<b
 }
 
 void breaker_core::trip(breaker_cause why, steady_time now, rng* random, std::optional<breaker_event>& told) {
-  const auto longest = static_cast<double>(options_.max_break_for.count());
-  const auto base = static_cast<double>(options_.break_for.count());
-  auto length = base * std::pow(options_.break_multiplier, static_cast<double>(trips_));
-  if (!(length < longest)) length = std::max(longest, base);
-  if (options_.break_jitter > 0 && random != nullptr) length *= 1 + options_.break_jitter * (2 * random->uniform() - 1);
-  const auto pause = duration{static_cast<duration::rep>(length)};
-  ++trips_;
-  open_until_.store((now + pause).time_since_epoch().count(), std::memory_order_relaxed);
+  const auto longest = std::max(options_.max_break_for, options_.break_for);
+  auto pause = weft::backoff_delay(
+      {.initial = options_.break_for, .max = longest, .multiplier = options_.break_multiplier, .jitter = 0}, ++trips_,
+      1.0);
+  if (options_.break_jitter > 0 && random != nullptr)
+    pause = std::min(saturating_multiply(pause, 1 + options_.break_jitter * (2 * random->uniform() - 1)), longest);
+  open_until_.store(later(now, pause).time_since_epoch().count(), std::memory_order_relaxed);
   enter(breaker_state::open, why, now, told);
   told->until_probe = pause;
 }
@@ -285,7 +287,29 @@ void breaker_core::enter(breaker_state next, breaker_cause why, steady_time now,
 }
 
 void breaker_core::tell(const std::optional<breaker_event>& told) const {
-  if (told && listener_) listener_(*told);
+  if (!told) return;
+  std::vector<std::shared_ptr<const std::function<void(const breaker_event&)>>> watchers;
+  {
+    const spin_lock::guard held{lock_};
+    for (const auto& w : watchers_) watchers.push_back(w.second);
+  }
+  // Code of others, and whoever gives a permit back cannot do anything about what it throws.
+  if (listener_) static_cast<void>(guarded_call([&] { listener_(*told); }));
+  for (const auto& w : watchers) static_cast<void>(guarded_call([&] { (*w)(*told); }));
+}
+
+bool breaker_core::watch(const void* who, std::function<void(const breaker_event&)> watcher) {
+  auto shared = std::make_shared<const std::function<void(const breaker_event&)>>(std::move(watcher));
+  const spin_lock::guard held{lock_};
+  for (const auto& w : watchers_)
+    if (w.first == who) return false;
+  watchers_.emplace_back(who, std::move(shared));
+  return true;
+}
+
+void breaker_core::unwatch(const void* who) {
+  const spin_lock::guard held{lock_};
+  std::erase_if(watchers_, [&](const auto& w) { return w.first == who; });
 }
 
 void breaker_core::open(steady_time now, rng& random) {
@@ -323,7 +347,8 @@ breaker_cause breaker_core::cause() const {
 duration breaker_core::retry_after(steady_time now) const noexcept {
   switch (state()) {
     case breaker_state::open:
-      return std::max(duration{open_until_.load(std::memory_order_relaxed)} - now.time_since_epoch(), duration::zero());
+      return std::max(time_between(now, steady_time{duration{open_until_.load(std::memory_order_relaxed)}}),
+                      duration::zero());
     case breaker_state::isolated:
       return duration::max();
     default:

@@ -14,16 +14,14 @@ std::size_t shard_index() noexcept {
 }
 
 namespace {
-constexpr unsigned tag_shift = 40, field_bits = 20;
+constexpr unsigned tag_shift = 32;
 constexpr std::uint64_t count_mask = (std::uint64_t{1} << tag_shift) - 1;
-constexpr std::uint64_t field_mask = (std::uint64_t{1} << field_bits) - 1;
 constexpr std::uint64_t tag_mask = (std::uint64_t{1} << (64 - tag_shift)) - 1;
 
 constexpr std::uint64_t tag_of(std::uint64_t word) { return word >> tag_shift; }
 
-// Adds `by` to the counts of `tag`, and leaves the word alone when a newer slot has it already.
-template <class Add>
-void add_tagged(std::atomic<std::uint64_t>& word, std::uint64_t tag, Add add) noexcept {
+// Adds one to the count of `tag`, and leaves the word alone when a newer slot has it already.
+void add_tagged(std::atomic<std::uint64_t>& word, std::uint64_t tag) noexcept {
   auto seen = word.load(std::memory_order_relaxed);
   for (;;) {
     std::uint64_t counts = 0;
@@ -31,7 +29,7 @@ void add_tagged(std::atomic<std::uint64_t>& word, std::uint64_t tag, Add add) no
       counts = seen & count_mask;
     else if (((tag_of(seen) - tag) & tag_mask) < time_window::steps && (seen & count_mask) != 0)
       return;  // a slow writer of an older slot
-    const auto wanted = tag << tag_shift | add(counts);
+    const auto wanted = tag << tag_shift | std::min(counts + 1, count_mask);
     if (word.compare_exchange_weak(seen, wanted, std::memory_order_relaxed)) return;
   }
 }
@@ -40,25 +38,29 @@ void add_tagged(std::atomic<std::uint64_t>& word, std::uint64_t tag, Add add) no
 void time_window::add(std::uint64_t slot, bool failed, bool slow) noexcept {
   auto& b = shards_[shard_index()].buckets[slot % steps];
   const auto tag = slot & tag_mask;
-  add_tagged(b.calls, tag, [](std::uint64_t counts) { return std::min(counts + 1, count_mask); });
-  if (!failed && !slow) [[likely]]
-    return;
-  add_tagged(b.bad, tag, [&](std::uint64_t counts) {
-    auto failures = counts & field_mask, slows = counts >> field_bits & field_mask;
-    if (failed) failures = std::min(failures + 1, field_mask);
-    if (slow) slows = std::min(slows + 1, field_mask);
-    return slows << field_bits | failures;
-  });
+  // The tags come round after 2^32 slots: what lies there since before a silence as long as that would count as new.
+  const auto newest = newest_.load(std::memory_order_relaxed);
+  if (slot != newest) [[unlikely]] {
+    if (slot > newest && slot - newest >= steps) clear();
+    if (slot > newest) newest_.store(slot, std::memory_order_relaxed);
+  }
+  add_tagged(b.calls, tag);
+  if (failed) [[unlikely]]
+    add_tagged(b.failed, tag);
+  if (slow) [[unlikely]]
+    add_tagged(b.slow, tag);
 }
 
 call_totals time_window::totals(std::uint64_t slot) const noexcept {
   std::uint64_t calls = 0, failed = 0, slow = 0;
+  if (slot >= newest_.load(std::memory_order_relaxed) + steps) return {};
   const auto in_window = [&](std::uint64_t word) { return ((slot - tag_of(word)) & tag_mask) < steps; };
   for (const auto& s : shards_)
     for (const auto& b : s.buckets) {
-      const auto c = b.calls.load(std::memory_order_relaxed), bad = b.bad.load(std::memory_order_relaxed);
-      if (in_window(c)) calls += c & count_mask;
-      if (in_window(bad)) failed += bad & field_mask, slow += bad >> field_bits & field_mask;
+      const auto add = [&](const std::atomic<std::uint64_t>& word, std::uint64_t& sum) {
+        if (const auto seen = word.load(std::memory_order_relaxed); in_window(seen)) sum += seen & count_mask;
+      };
+      add(b.calls, calls), add(b.failed, failed), add(b.slow, slow);
     }
   constexpr std::uint64_t most = ~std::uint32_t{0};
   return {static_cast<std::uint32_t>(std::min(calls, most)), static_cast<std::uint32_t>(std::min(failed, most)),
@@ -69,7 +71,8 @@ void time_window::clear() noexcept {
   for (auto& s : shards_)
     for (auto& b : s.buckets) {
       b.calls.store(0, std::memory_order_relaxed);
-      b.bad.store(0, std::memory_order_relaxed);
+      b.failed.store(0, std::memory_order_relaxed);
+      b.slow.store(0, std::memory_order_relaxed);
     }
 }
 

@@ -90,7 +90,8 @@ void check_composition(const std::vector<stage>& stages) {
   breaker_before(stages, policy_kind::adaptive_concurrency, retry);
   breaker_before(stages, policy_kind::rate_limit, retry);
   const auto timeouts = of(stages, policy_kind::timeout);
-  if (timeouts.size() == 2 && stages[timeouts[1]].after >= stages[timeouts[0]].after)
+  if (timeouts.size() == 2 && stages[timeouts[1]].after != duration::max() &&
+      stages[timeouts[1]].after >= stages[timeouts[0]].after)
     refuse("the timeout inside retry is not shorter than the one outside",
            "shorten it: otherwise no attempt after one that timed out could ever start");
   static_assert(most_each_side <= 12);

@@ -56,7 +56,7 @@ std::string plain_text(const decision& d) {
     case reason::deadline_too_close:
       return "no retry: the deadline is too close";
     case reason::retry_after_too_long:
-      return "no retry: the callee asks for " + text::of(d.wait) + ", beyond the deadline";
+      return "no retry: the callee asks for " + text::of(d.wait) + ", longer than this call waits";
     case reason::hedge_budget_exhausted:
       return "no hedge: hedge budget exhausted";
     case reason::breaker_open:

@@ -1,6 +1,8 @@
+#include <weft/base/saturating.hpp>
 #include <weft/resilience/detail/bounded_call.hpp>
 #include <weft/resilience/detail/engine.hpp>
 #include <weft/resilience/lint.hpp>
+#include <weft/runtime/guarded.hpp>
 
 #include "text.hpp"
 
@@ -15,8 +17,8 @@ void late_guard::run() {
     too_late();
 }
 
-engine::engine(loop& l, std::string n, std::vector<stage> all, std::shared_ptr<tally> c)
-    : clock{l}, name{std::move(n)}, counts{std::move(c)} {
+engine::engine(loop& l, std::string n, std::vector<stage> all, std::shared_ptr<tally> c, breaker_scope counted)
+    : clock{l}, name{std::move(n)}, counts{std::move(c)}, scope{counted} {
   detail::check_composition(all);
   for (auto& s : all)
     if (s.mode != policy_mode::off && s.kind != policy_kind::fallback && s.kind != policy_kind::cache)
@@ -31,9 +33,23 @@ engine::engine(loop& l, std::string n, std::vector<stage> all, std::shared_ptr<t
         if (counted->observer != nullptr) counted->observer->breaker_changed(pipeline, e);
       });
   }
+  for (std::uint8_t i = 0; i < end; ++i) {
+    if (stages[i].kind != policy_kind::timeout || stages[i].shadow()) continue;
+    auto& bound = retry != nullptr && i < outer_end ? whole_timeout : attempt_timeout;
+    bound = std::min(bound, stages[i].after);
+  }
+  introduce_breakers();
+}
+
+void engine::introduce_breakers() const {
+  if (counts->observer == nullptr) return;
+  for (const auto& s : stages)
+    if (s.kind == policy_kind::circuit_breaker)
+      static_cast<void>(guarded_call([&] { counts->observer->breaker_in_use(name, s.as<breaker_core>(), s.owned); }));
 }
 
 call_state::~call_state() {
+  settle_breaker({.verdict = verdict::ignored}, {});
   if (e.retry == nullptr) return;
   auto& budget = e.retry->as<retry_core>().budget();
   if (retrying) budget.retry_ended();
@@ -43,7 +59,7 @@ call_state::~call_state() {
 void call_state::note(decision d) {
   auto& counts = *e.counts;
   ++(d.shadow ? counts.shadow : counts.acted)[static_cast<std::size_t>(d.why)];
-  if (counts.observer != nullptr) counts.observer->decided(ctx, e.name, d);
+  if (counts.observer != nullptr) static_cast<void>(guarded_call([&] { counts.observer->decided(ctx, e.name, d); }));
   if (options.record != nullptr) options.record->add(d);
   if (!record) record = std::make_unique<decision_record>();
   if (!d.shadow) record->add(std::move(d));
@@ -67,6 +83,13 @@ void call_state::attempt_succeeded(const attempt& a, duration took) {
   if (eventful()) note(attempt_decision(reason::succeeded, {}, a, took));
 }
 
+namespace {
+// A fault of one instance among others that answer is no outcome to policies for the service.
+verdict verdict_for_service(const outcome_view& o) noexcept {
+  return o.peer_fault && o.verdict == verdict::failure ? verdict::ignored : o.verdict;
+}
+}  // namespace
+
 retry_core::decision call_state::after_attempt(const outcome_view& o, const attempt& a, duration took) {
   if (!o.local) {  // a refusal has been noted
     const bool bad = o.verdict != verdict::success || o.code;
@@ -77,8 +100,8 @@ retry_core::decision call_state::after_attempt(const outcome_view& o, const atte
   auto& policy = e.retry->as<retry_core>();
   if (retrying) policy.budget().retry_ended();
   retrying = false;
-  if (o.verdict == verdict::failure) policy.budget().attempt_failed();
-  const auto remaining = deadline == steady_time::max() ? duration::max() : deadline - now();
+  if (verdict_for_service(o) == verdict::failure) policy.budget().attempt_failed();
+  const auto remaining = time_between(now(), deadline);
   auto next = policy.next(progress, o, options.repeat, remaining, e.clock.random());
   if (next.why == reason::succeeded || next.why == reason::not_retriable) return next;
   decision d;
@@ -93,6 +116,22 @@ retry_core::decision call_state::after_attempt(const outcome_view& o, const atte
   }
   retrying = next.again;
   return next;
+}
+
+deadline_kind call_state::kind_of_deadline(steady_time start, steady_time until) const noexcept {
+  // What ends before the call does was cut by a policy around the attempt.
+  if (until == steady_time::max() || until < deadline) return deadline_kind::own;
+  if (e.attempt_timeout != duration::max())
+    return until < later(start, e.attempt_timeout) ? deadline_kind::caller : deadline_kind::own;
+  if (e.whole_timeout == duration::max()) return deadline_kind::only;
+  // The whole is there for several attempts and pauses: one that had most of it had its time.
+  return until < later(start, e.whole_timeout / 2) ? deadline_kind::caller : deadline_kind::own;
+}
+
+void call_state::settle_breaker(const outcome_view& o, duration took) {
+  if (breaker.at == nullptr) return;
+  const auto* at = std::exchange(breaker.at, nullptr);
+  at->as<breaker_core>().record(breaker.permit, verdict_for_service(o), took, now(), e.clock.random());
 }
 
 error call_state::explain(error last) const {
@@ -130,7 +169,7 @@ permits::step permits::enter(std::uint8_t to) {
 permits::step permits::pass(const stage& s) {
   switch (s.kind) {
     case policy_kind::timeout:
-      if (!s.shadow()) limit(call_.now() + s.after);
+      if (!s.shadow()) limit(later(call_.now(), s.after));
       hold(s);
       return step::passed;
     case policy_kind::circuit_breaker:
@@ -173,19 +212,42 @@ permits::step permits::refuse(const stage& s, decision d) {
   return step::passed;
 }
 
+// The first attempt asks for the call. Another goes on with its permit, unless the breaker has changed its state since.
+permits::step permits::pass_breaker_of_calls(const stage& s) {
+  auto& breaker = s.as<breaker_core>();
+  auto& held = call_.breaker;
+  const auto now = call_.now();
+  if (held.at != &s || !breaker.current(held.permit)) {
+    call_.settle_breaker({.verdict = verdict::ignored}, {});
+    const auto p = breaker.try_acquire(now);
+    if (!p.admitted()) return refuse_open(s);
+    held = {.at = &s, .permit = p};
+    if (p.kind == breaker_core::permit_kind::probe) held.probe_until = later(now, breaker.probe_timeout());
+  }
+  if (!s.shadow()) limit(held.probe_until);
+  return step::passed;
+}
+
 permits::step permits::pass_breaker(const stage& s) {
+  const bool outside = call_.e.retry != nullptr && &s < call_.e.retry;
+  if (call_.e.scope == breaker_scope::call && !outside) return pass_breaker_of_calls(s);
   auto& breaker = s.as<breaker_core>();
   const auto now = call_.now();
   const auto p = breaker.try_acquire(now);
   if (p.admitted()) [[likely]] {
-    if (p.kind == breaker_core::permit_kind::probe && !s.shadow()) limit(now + breaker.probe_timeout());
+    if (p.kind == breaker_core::permit_kind::probe && !s.shadow()) limit(later(now, breaker.probe_timeout()));
     hold(s, p);
     return step::passed;
   }
+  return refuse_open(s);
+}
+
+permits::step permits::refuse_open(const stage& s) {
+  const auto& breaker = s.as<breaker_core>();
   decision d;
   d.why = reason::breaker_open;
   d.cause = breaker.cause();
-  d.wait = breaker.retry_after(now);
+  d.wait = breaker.retry_after(call_.now());
   return refuse(s, std::move(d));
 }
 
@@ -217,13 +279,13 @@ void permits::settle(const outcome_view& o, duration latency) {
     const auto& h = held_[--count_];
     switch (h.at->kind) {
       case policy_kind::circuit_breaker:
-        h.at->as<breaker_core>().record(h.breaker, o.verdict, latency, now, call_.e.clock.random());
+        h.at->as<breaker_core>().record(h.breaker, verdict_for_service(o), latency, now, call_.e.clock.random());
         break;
       case policy_kind::bulkhead:
         h.at->as<bulkhead_core>().leave(now);
         break;
       case policy_kind::adaptive_concurrency:
-        if (o.verdict == verdict::ignored)
+        if (verdict_for_service(o) == verdict::ignored)
           h.at->as<adaptive_limit_core>().leave_ignored();
         else
           h.at->as<adaptive_limit_core>().leave(latency);

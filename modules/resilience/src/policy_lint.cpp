@@ -1,3 +1,4 @@
+#include <weft/base/saturating.hpp>
 #include <weft/resilience/policy_set.hpp>
 
 #include "policy_order.hpp"
@@ -23,7 +24,7 @@ void warn(problems& all, std::string path, std::string what, std::string remedy)
 // The longest that all attempts can take together, pauses at their cap.
 duration longest(const retry& r, duration attempt) {
   const auto pauses = r.max_attempts - 1;
-  return attempt * r.max_attempts + r.max_delay * pauses;
+  return saturating_add(saturating_multiply(attempt, r.max_attempts), saturating_multiply(r.max_delay, pauses));
 }
 
 void lint_each(problems& all, const policy& p, const std::string& path) {
@@ -45,25 +46,26 @@ void lint_each(problems& all, const policy& p, const std::string& path) {
 void lint_times(problems& all, const policy& p, const std::string& path) {
   const auto whole = p.timeout ? p.timeout->after : duration::max();
   const auto than_timeout = " than timeout.after (" + text::of(whole) + ")";
-  if (p.retry && p.retry->base_delay >= whole)
+  if (p.retry && whole != duration::max() && p.retry->base_delay >= whole)
     warn(all, path + ".retry.base_delay", "is " + text::of(p.retry->base_delay) + ", no shorter" + than_timeout,
          "shorten it, or lengthen timeout.after: as it is, no retry can start");
   else if (p.retry && p.attempt_timeout && longest(*p.retry, p.attempt_timeout->after) > whole &&
-           p.attempt_timeout->after * p.retry->max_attempts > whole)
+           saturating_multiply(p.attempt_timeout->after, p.retry->max_attempts) > whole)
     warn(all, path + ".retry.max_attempts",
          std::to_string(p.retry->max_attempts) + " attempts of " + text::of(p.attempt_timeout->after) + " take longer" +
              than_timeout,
          "lower max_attempts or attempt_timeout.after, or lengthen timeout.after");
-  if (p.bulkhead && p.bulkhead->max_queued > 0 && p.bulkhead->queue_timeout >= whole)
+  if (p.bulkhead && p.bulkhead->max_queued > 0 && whole != duration::max() &&
+      p.bulkhead->queue_timeout != duration::max() && p.bulkhead->queue_timeout >= whole)
     warn(all, path + ".bulkhead.queue_timeout",
          "is " + text::of(p.bulkhead->queue_timeout) + ", no shorter" + than_timeout,
          "shorten it: a call that waits so long has no time left");
   const auto attempt = std::min(whole, p.attempt_timeout ? p.attempt_timeout->after : duration::max());
-  if (p.hedge && p.hedge->delay >= attempt)
+  if (p.hedge && attempt != duration::max() && p.hedge->delay >= attempt)
     warn(all, path + ".hedge.delay",
          "is " + text::of(p.hedge->delay) + ", and an attempt ends after " + text::of(attempt),
          "shorten it: as it is, no hedge can start");
-  if (p.circuit_breaker && p.circuit_breaker->slow_after > attempt)
+  if (p.circuit_breaker && p.circuit_breaker->slow_after != duration::max() && p.circuit_breaker->slow_after > attempt)
     warn(all, path + ".circuit_breaker.slow_after",
          "is " + text::of(p.circuit_breaker->slow_after) + ", and an attempt ends after " + text::of(attempt),
          "shorten it: as it is, no call is ever slow");

@@ -1,6 +1,7 @@
 #include <weft/resilience/policy_set.hpp>
 
 #include <weft/resilience/core/spin_lock.hpp>
+#include <weft/resilience/metrics.hpp>
 
 #include "policy_order.hpp"
 
@@ -41,6 +42,48 @@ policy_kind kind_of(std::string_view name) {
   return policy_kind::timeout;  // "timeout" and "attempt_timeout"
 }
 
+namespace {
+
+// Of two words, the letters that have to be changed, left out, put in or swapped with their neighbour.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
+  for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i)
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+    }
+  return d[a.size()][b.size()];
+}
+
+std::string missing_policy(std::string_view name, const std::vector<std::string>& there) {
+  auto text = "there is no policy \"" + std::string{name} + "\"";
+  const auto closest = std::ranges::min_element(there, {}, [&](const auto& n) { return distance(name, n); });
+  if (closest != there.end() && distance(name, *closest) <= std::max<std::size_t>(2, name.size() / 3))
+    return text + "; did you mean \"" + *closest + "\"?";
+  text += there.empty() ? "; none is configured" : "; there are: ";
+  for (std::size_t i = 0; i < there.size(); ++i) text += (i > 0 ? ", " : "") + there[i];
+  return text;
+}
+
+}  // namespace
+
+problems check_names(std::span<const std::string> asked, const policies& config) {
+  std::vector<std::string> there;
+  for (const auto& [name, p] : config.policies) there.push_back(name);
+  problems found;
+  for (const auto& name : asked)
+    if (!config.policies.contains(name))
+      found.push_back({"$.policies." + name, missing_policy(name, there), "name it under policies"});
+  for (const auto& name : there)
+    if (std::ranges::find(asked, name) == asked.end())
+      found.push_back({"$.policies." + name, "nothing in the program asks for it", "remove it, or correct its name",
+                       severity::warning});
+  return found;
+}
+
 class policy_set::entry final : public policy_source {
  public:
   using told = std::shared_ptr<std::function<void(const breaker_event&)>>;
@@ -48,6 +91,19 @@ class policy_set::entry final : public policy_source {
   entry(std::string name, told t) : name_{std::move(name)}, told_{std::move(t)} {}
 
   [[nodiscard]] const std::string& name() const noexcept override { return name_; }
+  [[nodiscard]] std::shared_ptr<policy_listener> listener() const override {
+    const spin_lock::guard held{lock_};
+    return metrics_;
+  }
+  void measure(std::shared_ptr<policy_listener> metrics) {
+    std::shared_ptr<breaker_core> breaker;
+    {
+      const spin_lock::guard held{lock_};
+      metrics_ = metrics;
+      breaker = breaker_;
+    }
+    if (metrics && breaker) metrics->breaker_in_use(name_, *breaker, false);
+  }
   [[nodiscard]] std::optional<cache_options> cache() const override {
     const spin_lock::guard held{lock_};
     return options_.cache;
@@ -74,6 +130,7 @@ class policy_set::entry final : public policy_source {
 
   const std::string name_;
   const told told_;
+  std::shared_ptr<policy_listener> metrics_;
   mutable spin_lock lock_;
   policy options_;
   std::shared_ptr<retry_core> retry_;
@@ -116,6 +173,7 @@ void policy_set::entry::apply(const policy& p, steady_time now) {
     if (p.load_shed) make_or_configure(shedder_, *p.load_shed);
     options_ = p;
   }
+  if (metrics_) measure(metrics_);  // the breaker may be new
   changed();
 }
 
@@ -166,9 +224,18 @@ result<> policy_set::apply(const policies& config, steady_time now) {
   std::vector<std::pair<std::shared_ptr<entry>, policy>> changed;
   {
     const spin_lock::guard guard{lock_};
+    for (const auto& [name, p] : config.policies)
+      if (const auto in_vain = asked_.find(name); in_vain != asked_.end() && !in_vain->second)
+        return fail(
+            error{errc::failed_precondition,
+                  "$.policies." + name + ": the program asked for it when there was none, and does not follow it"}
+                .with_remedy("restart the program, or take it out again"));
     for (const auto& [name, p] : config.policies) {
       auto& e = entries_[name];
-      if (!e) e = std::make_shared<entry>(name, told_);
+      if (!e) {
+        e = std::make_shared<entry>(name, told_);
+        e->measure(metrics_);
+      }
       changed.emplace_back(e, p);
     }
     for (const auto& [name, e] : entries_)
@@ -181,8 +248,47 @@ result<> policy_set::apply(const policies& config, steady_time now) {
 std::shared_ptr<policy_source> policy_set::find(std::string_view name) const {
   const spin_lock::guard guard{lock_};
   const auto at = entries_.find(name);
-  return at == entries_.end() ? nullptr : at->second;
+  const bool there = at != entries_.end();
+  asked_.try_emplace(std::string{name}, there);
+  return there ? at->second : nullptr;
 }
+
+std::shared_ptr<policy_source> policy_set::at(std::string_view name) const {
+  {
+    const spin_lock::guard guard{lock_};
+    if (const auto at = entries_.find(name); at != entries_.end()) {
+      asked_.try_emplace(std::string{name}, true);
+      return at->second;
+    }
+  }
+  throw std::invalid_argument{missing_policy(name, names())};
+}
+
+std::vector<std::string> policy_set::asked() const {
+  const spin_lock::guard guard{lock_};
+  std::vector<std::string> all;
+  for (const auto& [name, there] : asked_) all.push_back(name);
+  return all;
+}
+
+void policy_set::measure(observe::registry& metrics) {
+  auto counted = std::make_shared<policy_metrics>(metrics);
+  std::vector<std::shared_ptr<entry>> all;
+  {
+    const spin_lock::guard guard{lock_};
+    metrics_ = counted;
+    for (const auto& [name, e] : entries_) all.push_back(e);
+  }
+  for (const auto& e : all) e->measure(counted);
+}
+
+namespace detail {
+const policy_source& required(const std::shared_ptr<policy_source>& source) {
+  if (!source)
+    throw std::invalid_argument{"pipeline: no policy was given; policy_set::at() says which name is not configured"};
+  return *source;
+}
+}  // namespace detail
 
 std::vector<std::string> policy_set::names() const {
   const spin_lock::guard guard{lock_};

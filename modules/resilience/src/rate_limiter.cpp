@@ -11,43 +11,24 @@ namespace {
 __extension__ using wide = __int128;
 constexpr auto never = duration::max();
 
-constexpr std::int64_t round_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+constexpr std::int64_t round_up(std::int64_t a, std::int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
+duration to_duration(wide n) {
+  return duration{static_cast<duration::rep>(std::clamp<wide>(n, 0, duration::max().count()))};
+}
 std::uint32_t to_count(wide n) { return static_cast<std::uint32_t>(std::clamp<wide>(n, 0, ~std::uint32_t{0})); }
 
-// The sliding window's state: the number of the window, and the counts of the last one and of this one.
-struct window_state {
-  static constexpr unsigned count_bits = 22, index_bits = 64 - 2 * count_bits;
-  static constexpr std::uint64_t count_mask = (std::uint64_t{1} << count_bits) - 1;
-  static constexpr std::uint64_t index_mask = (std::uint64_t{1} << index_bits) - 1;
-  std::uint64_t index, last, current;
+// A negative clock never happens but in tests; it counts as its start.
+std::uint64_t periods(std::int64_t now, std::int64_t per) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(now, 0) / per);
+}
 
-  static window_state unpack(std::uint64_t s) {
-    return {s >> 2 * count_bits, s >> count_bits & count_mask, s & count_mask};
-  }
-  [[nodiscard]] std::uint64_t pack() const { return index << 2 * count_bits | last << count_bits | current; }
-  [[nodiscard]] window_state at(std::uint64_t window) const {
-    window &= index_mask;
-    if (window == index) return *this;
-    if (window == ((index + 1) & index_mask)) return {window, current, 0};
-    if (((index - window) & index_mask) < 2) return *this;  // a clock a moment behind another thread's
-    return {window, 0, 0};
-  }
-};
-
-struct bucket_state {  // the number of the last fill, and the tokens that are gone
-  std::uint32_t fill, used;
-  static bucket_state unpack(std::uint64_t s) {
-    return {static_cast<std::uint32_t>(s >> 32), static_cast<std::uint32_t>(s)};
-  }
-  [[nodiscard]] std::uint64_t pack() const { return std::uint64_t{fill} << 32 | used; }
-  [[nodiscard]] bucket_state at(std::uint32_t now, std::uint32_t per_fill) const {
-    const auto fills = static_cast<std::int32_t>(now - fill);
-    if (fills <= 0) return *this;
-    const auto back = std::uint64_t{static_cast<std::uint32_t>(fills)} * per_fill;
-    return {now, back >= used ? 0 : static_cast<std::uint32_t>(used - back)};
-  }
-};
+// The sliding window's state as of the window of that number.
+rate_window window_at(const rate_window& w, std::uint64_t window) {
+  if (window <= w.index) return w;  // a clock a moment behind another thread's
+  if (window == w.index + 1) return {window, w.current, 0};
+  return {window, 0, 0};
+}
 
 struct verdict_and_state {
   rate_decision decision;
@@ -62,49 +43,51 @@ verdict_and_state gcra(std::uint64_t state, std::int64_t interval, std::uint32_t
   const auto next = wide{arrival} + wide{interval} * cost;
   const auto left = [&](wide from) { return to_count((wide{now} + tolerance - from) / interval); };
   if (next - now <= tolerance) return {{true, left(next), {}}, static_cast<std::uint64_t>(next)};
-  const auto wait = cost > burst ? never : duration{static_cast<std::int64_t>(next - now - tolerance)};
+  const auto wait = cost > burst ? never : to_duration(next - now - tolerance);
   return {{false, left(arrival), wait}, state};
 }
 
 // Allowed when last * (per - elapsed) + (current + cost) * per <= limit * per, in whole numbers.
-duration window_wait(const window_state& w, std::int64_t elapsed, std::int64_t per, std::uint32_t limit,
+duration window_wait(const rate_window& w, std::int64_t elapsed, std::int64_t per, std::uint32_t limit,
                      std::uint32_t cost) {
-  const auto fits_from = [&](std::uint64_t last, std::int64_t free) {  // elapsed time from which `last` leaves room
-    const auto reach = wide{free} * per / static_cast<wide>(last);
+  const auto fits_from = [&](std::uint32_t last, std::int64_t free) {  // elapsed time from which `last` leaves room
+    const auto reach = wide{free} * per / wide{last};
     return reach >= per ? std::int64_t{0} : static_cast<std::int64_t>(per - reach);
   };
-  const auto free_now = std::int64_t{limit} - static_cast<std::int64_t>(w.current) - std::int64_t{cost};
+  const auto free_now = std::int64_t{limit} - std::int64_t{w.current} - std::int64_t{cost};
   if (free_now >= 0 && w.last > 0) return duration{fits_from(w.last, free_now) - elapsed};
   const auto free_next = std::int64_t{limit} - std::int64_t{cost};
   const auto in_next = w.current == 0 ? 0 : fits_from(w.current, free_next);
   return duration{per - elapsed + in_next};
 }
 
-verdict_and_state sliding(std::uint64_t state, std::int64_t per, std::uint32_t limit, std::uint32_t cost,
-                          std::int64_t now) {
-  auto w = window_state::unpack(state).at(static_cast<std::uint64_t>(now / per));
-  const auto elapsed = now % per;
-  const auto used =
-      wide{static_cast<std::int64_t>(w.last)} * (per - elapsed) + wide{static_cast<std::int64_t>(w.current)} * per;
+// Changes `w` when it is allowed.
+rate_decision sliding(rate_window& w, std::int64_t per, std::uint32_t limit, std::uint32_t cost, std::int64_t now) {
+  auto next = window_at(w, periods(now, per));
+  const auto elapsed = std::max<std::int64_t>(now, 0) % per;
+  const auto used = wide{next.last} * (per - elapsed) + wide{next.current} * per;
   const auto room = wide{limit} * per - used;
-  if (wide{cost} * per <= room) {
-    w.current += cost;
-    return {{true, to_count((room - wide{cost} * per) / per), {}}, w.pack()};
-  }
-  return {{false, to_count(room / per), cost > limit ? never : window_wait(w, elapsed, per, limit, cost)}, state};
+  if (wide{cost} * per > room)
+    return {false, to_count(room / per), cost > limit ? never : window_wait(next, elapsed, per, limit, cost)};
+  next.current += cost;
+  w = next;
+  return {true, to_count((room - wide{cost} * per) / per), {}};
 }
+
+// The state is the number of tokens that the clock must have given out until the bucket is full again. lint() holds
+// that no more than one a nanosecond are given out, so that it never leaves the word.
+std::uint64_t used_of(std::uint64_t state, std::uint64_t given) { return state > given ? state - given : 0; }
 
 verdict_and_state bucket(std::uint64_t state, std::int64_t per, std::uint32_t limit, std::uint32_t burst,
                          std::uint32_t cost, std::int64_t now) {
-  auto b = bucket_state::unpack(state).at(static_cast<std::uint32_t>(now / per), limit);
-  const auto left = burst > b.used ? burst - b.used : 0;
-  if (cost <= left) {
-    b.used += cost;
-    return {{true, left - cost, {}}, b.pack()};
-  }
+  const auto given = periods(now, per) * limit;
+  const auto used = used_of(state, given);
+  const auto left = used < burst ? static_cast<std::uint32_t>(burst - used) : 0;
+  if (cost <= left) return {{true, left - cost, {}}, given + used + cost};
   if (cost > burst) return {{false, left, never}, state};
-  const auto fills = round_up(std::int64_t{cost} - left, limit);
-  return {{false, left, duration{fills * per - now % per}}, state};
+  const auto missing = wide{used} + cost - burst;
+  const auto fills = (missing + limit - 1) / limit;
+  return {{false, left, to_duration(fills * per - std::max<std::int64_t>(now, 0) % per)}, state};
 }
 
 }  // namespace
@@ -134,7 +117,7 @@ rate_limiter_core::step rate_limiter_core::decide(std::uint64_t state, std::uint
     case rate_algorithm::gcra:
       return to_step(gcra(state, s.interval, s.burst, cost, now));
     case rate_algorithm::sliding_window:
-      return to_step(sliding(state, s.per, s.limit, cost, now));
+      break;  // has more state than a word: see take()
     case rate_algorithm::token_bucket:
       return to_step(bucket(state, s.per, s.limit, s.burst, cost, now));
   }
@@ -142,16 +125,28 @@ rate_limiter_core::step rate_limiter_core::decide(std::uint64_t state, std::uint
 }
 
 rate_decision rate_limiter_core::take(std::uint32_t cost, steady_time now) noexcept {
+  const auto at = now.time_since_epoch().count();
+  if (algorithm_ == rate_algorithm::sliding_window) {
+    const auto s = current();
+    const spin_lock::guard held{lock_};
+    return sliding(window_, s.per, s.limit, cost, at);
+  }
   auto state = state_.load(std::memory_order_relaxed);
   for (;;) {
-    const auto s = decide(state, cost, now.time_since_epoch().count());
+    const auto s = decide(state, cost, at);
     if (!s.decision.allowed || state_.compare_exchange_weak(state, s.next, std::memory_order_relaxed))
       return s.decision;
   }
 }
 
 rate_decision rate_limiter_core::look(std::uint32_t cost, steady_time now) const noexcept {
-  return decide(state_.load(std::memory_order_relaxed), cost, now.time_since_epoch().count()).decision;
+  const auto at = now.time_since_epoch().count();
+  if (algorithm_ != rate_algorithm::sliding_window)
+    return decide(state_.load(std::memory_order_relaxed), cost, at).decision;
+  const auto s = current();
+  const spin_lock::guard held{lock_};
+  auto copy = window_;
+  return sliding(copy, s.per, s.limit, cost, at);
 }
 
 bool rate_limiter_core::idle(steady_time now) const noexcept {
@@ -162,11 +157,12 @@ bool rate_limiter_core::idle(steady_time now) const noexcept {
     case rate_algorithm::gcra:
       return static_cast<std::int64_t>(state) <= at;
     case rate_algorithm::sliding_window: {
-      const auto w = window_state::unpack(state).at(static_cast<std::uint64_t>(at / s.per));
+      const spin_lock::guard held{lock_};
+      const auto w = window_at(window_, periods(at, s.per));
       return w.last == 0 && w.current == 0;
     }
     case rate_algorithm::token_bucket:
-      return bucket_state::unpack(state).at(static_cast<std::uint32_t>(at / s.per), s.limit).used == 0;
+      return used_of(state, periods(at, s.per) * s.limit) == 0;
   }
   return true;
 }
@@ -178,20 +174,21 @@ void rate_limiter_core::configure(const rate_limit& options, steady_time now) {
   const auto old = current();
   set(options);
   const auto fresh = current();
+  if (algorithm_ == rate_algorithm::sliding_window) {
+    if (fresh.per == old.per) return;
+    const spin_lock::guard held{lock_};
+    window_ = window_at(window_, periods(at, old.per));
+    window_.index = periods(at, fresh.per);
+    return;
+  }
   auto state = state_.load();
   for (;;) {
     auto next = state;
     if (algorithm_ == rate_algorithm::gcra) {  // the same number of requests ahead of time, at the new pace
       const auto ahead = std::max<std::int64_t>(0, static_cast<std::int64_t>(state) - at);
-      next = static_cast<std::uint64_t>(at + static_cast<std::int64_t>(wide{ahead} * fresh.interval / old.interval));
-    } else if (algorithm_ == rate_algorithm::sliding_window && fresh.per != old.per) {
-      auto w = window_state::unpack(state).at(static_cast<std::uint64_t>(at / old.per));
-      w.index = static_cast<std::uint64_t>(at / fresh.per) & window_state::index_mask;
-      next = w.pack();
-    } else if (algorithm_ == rate_algorithm::token_bucket) {
-      auto b = bucket_state::unpack(state).at(static_cast<std::uint32_t>(at / old.per), old.limit);
-      b.fill = static_cast<std::uint32_t>(at / fresh.per);
-      next = b.pack();
+      next = static_cast<std::uint64_t>(wide{at} + to_duration(wide{ahead} * fresh.interval / old.interval).count());
+    } else {
+      next = periods(at, fresh.per) * fresh.limit + used_of(state, periods(at, old.per) * old.limit);
     }
     if (state_.compare_exchange_weak(state, next)) return;
   }

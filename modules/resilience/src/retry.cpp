@@ -1,5 +1,7 @@
+#include <weft/base/saturating.hpp>
 #include <weft/resilience/core/retry.hpp>
 #include <weft/resilience/lint.hpp>
+#include <weft/runtime/backoff.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -45,11 +47,7 @@ bool retry_conditions::match(const outcome_view& o) const noexcept {
 
 namespace {
 
-// Saturates at `cap`, which a double holds well enough: delays are not exact to the nanosecond anyway.
-duration scaled(duration base, double factor, duration cap) {
-  const auto wanted = static_cast<double>(base.count()) * factor;
-  return wanted < static_cast<double>(cap.count()) ? duration{static_cast<duration::rep>(wanted)} : cap;
-}
+duration scaled(duration base, double factor, duration cap) { return std::min(saturating_multiply(base, factor), cap); }
 
 duration below(duration bound, rng& random) {
   if (bound <= duration::zero()) return duration::zero();
@@ -63,7 +61,8 @@ duration grown(const retry& o, std::uint32_t n, duration cap) {
     case backoff::linear:
       return scaled(o.base_delay, n, cap);
     case backoff::exponential:
-      return scaled(o.base_delay, std::pow(o.multiplier, static_cast<double>(n) - 1), cap);
+      return weft::backoff_delay({.initial = o.base_delay, .max = cap, .multiplier = o.multiplier, .jitter = 0}, n,
+                                 1.0);
     case backoff::envoy:
       return scaled(o.base_delay, std::exp2(static_cast<double>(n)) - 1, cap);
   }
@@ -104,7 +103,8 @@ reason retry_core::forbidden(const progress& so_far, const outcome_view& o, repl
   if (!o.not_processed && !conditions_.match(o)) return reason::not_retriable;
   if (o.committed) return reason::committed;
   if (o.push_back) return reason::pushed_back;
-  if (may_repeat == replay::unsafe && !o.not_processed) return reason::not_idempotent;
+  if (!may_send_again(may_repeat, o.not_processed ? prior_effect::none : prior_effect::possible))
+    return reason::not_idempotent;
   if (so_far.attempts >= options_.max_attempts) return reason::attempts_exhausted;
   return reason::retried;
 }
@@ -116,10 +116,13 @@ retry_core::decision retry_core::next(progress& so_far, const outcome_view& o, r
   so_far.previous = delay;
   if (o.retry_after && *o.retry_after > delay) {
     delay = *o.retry_after;
-    if (delay >= remaining) return {false, reason::retry_after_too_long, delay};
+    if (delay >= remaining || delay > options_.max_retry_after) return {false, reason::retry_after_too_long, delay};
   }
   if (delay >= remaining) return {false, reason::deadline_too_close, delay};
-  if (!budget_->try_retry()) return {false, reason::budget_exhausted, {}};
+  if (o.peer_fault)
+    budget_->retry_elsewhere();
+  else if (!budget_->try_retry())
+    return {false, reason::budget_exhausted, {}};
   ++so_far.attempts;
   return {true, reason::retried, delay};
 }

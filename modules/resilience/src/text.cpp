@@ -10,7 +10,7 @@ std::string of(duration d) {
   };
   static constexpr unit units[] = {{1h, " h"}, {1min, " min"}, {1s, " s"}, {1ms, " ms"}, {1us, " us"}, {1ns, " ns"}};
   if (d == duration::max()) return "ever";
-  if (d < duration::zero()) return "-" + of(-d);
+  if (d < duration::zero()) return d == duration::min() ? "-ever" : "-" + of(-d);
   if (d == duration::zero()) return "0 s";
   for (const auto& u : units) {
     if (d < u.size) continue;

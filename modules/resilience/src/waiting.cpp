@@ -1,5 +1,7 @@
 // The ways into a pipeline that take time: a bulkhead's queue, and a shared limiter's store.
+#include <weft/base/saturating.hpp>
 #include <weft/resilience/detail/engine.hpp>
+#include <weft/runtime/guarded.hpp>
 
 #include <atomic>
 #include <thread>
@@ -106,9 +108,10 @@ task<permits::step> permits::wait_in_queue(const stage& s) {
   auto& cabins = s.as<bulkhead_core>();
   const auto began = call_.now();
   const auto patience = cabins.queue_timeout();
-  const bool call_ends_first = deadline - began < patience;
+  const bool call_ends_first = time_between(began, deadline) < patience;
   using answer = queue_wait::answer;
-  const auto got = co_await queue_wait{call_.e.clock, cabins, call_.ctx, call_ends_first ? deadline : began + patience};
+  const auto got =
+      co_await queue_wait{call_.e.clock, cabins, call_.ctx, call_ends_first ? deadline : later(began, patience)};
   if (got == answer::granted) {
     hold(s);
     co_return step::passed;
@@ -131,8 +134,11 @@ task<permits::step> permits::wait_in_queue(const stage& s) {
 task<permits::step> permits::ask_store(const stage& s) {
   auto& limiter = s.as<keyed_limiter>();
   const auto limited_context = deadline < call_.ctx.deadline() ? call_.ctx.with_deadline(deadline) : call_.ctx;
-  const auto got = co_await limiter.store->take(limited_context, call_.e.clock, call_.options.limit_key, limiter.rule,
-                                                call_.options.cost);
+  const auto take = [&] {
+    return limiter.store->take(limited_context, call_.e.clock, call_.options.limit_key, limiter.rule,
+                               call_.options.cost);
+  };
+  const auto got = co_await guarded_await(take);  // a store may be anybody's
   if (got && got->allowed) co_return step::passed;
   decision d;
   if (got) {

@@ -27,8 +27,8 @@ namespace weft::http {
 // when the field is absent or malformed.
 [[nodiscard]] std::optional<duration> retry_after(const response& r, wall_time now);
 
-// Whether the request may be sent twice (base/replay.hpp): an idempotent method, an Idempotency-Key, or neither. Content
-// that is streamed can be read only once, so such a request is unsafe whatever its method.
+// Whether the request may be sent twice (base/replay.hpp): an idempotent method, an Idempotency-Key, or neither.
+// Content that is streamed can be read only once, so such a request is unsafe whatever its method.
 [[nodiscard]] resilience::replay replay_of(const request& r) noexcept;
 
 }  // namespace weft::http

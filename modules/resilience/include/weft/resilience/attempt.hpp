@@ -36,9 +36,18 @@ struct call_options {
   origin* answered_from = nullptr;    // likewise
 };
 
+// Whose deadline an attempt has.
+enum class deadline_kind : std::uint8_t {
+  own,     // the policies': one that passes says that the callee is slow
+  caller,  // the caller's, or what is left of the whole, and shorter than the policies': it says nothing
+  only,    // the caller's, and the policies name none
+};
+
 class attempt {
  public:
-  attempt(std::uint32_t number, std::vector<std::string>& tried) noexcept : number_{number}, tried_{tried} {}
+  // `committed` is set with commit(), for whoever might start another copy meanwhile.
+  attempt(std::uint32_t number, std::vector<std::string>& tried, bool* committed = nullptr) noexcept
+      : number_{number}, tried_{tried}, all_committed_{committed} {}
 
   [[nodiscard]] std::uint32_t number() const noexcept { return number_; }  // from 1; hedges count as well
   [[nodiscard]] bool was_tried(std::string_view peer) const noexcept {
@@ -54,7 +63,17 @@ class attempt {
   // It was provably not processed, so that anything may be sent again.
   void not_processed() noexcept { not_processed_ = true; }
   // The answer is handed on, or the body can no longer be replayed: no further attempt.
-  void commit() noexcept { committed_ = true; }
+  void commit() noexcept {
+    committed_ = true;
+    if (all_committed_ != nullptr) *all_committed_ = true;
+  }
+  // The instance that was asked is to blame, and others of its service answer: no matter for a breaker of the service.
+  // Going on elsewhere then is no retry storm, so that it is never refused for want of budget.
+  void blame_peer() noexcept { peer_fault_ = true; }
+  // What came of it says nothing about the callee: it was given too little time.
+  void says_nothing() noexcept { says_nothing_ = true; }
+  [[nodiscard]] deadline_kind deadline() const noexcept { return deadline_; }
+  void set_deadline(deadline_kind k) noexcept { deadline_ = k; }
   // A policy on this side refused it, so it says nothing about the callee; another host may take it.
   void refused_locally() noexcept { refused_ = not_processed_ = true; }
   // The callee said when to come again, or not to.
@@ -73,14 +92,19 @@ class attempt {
     o.committed |= committed_;
     o.push_back |= push_back_;
     if (retry_after_) o.retry_after = retry_after_;
-    if (refused_) o.verdict = verdict::ignored;
+    o.peer_fault |= peer_fault_;
+    if (refused_ || says_nothing_) o.verdict = verdict::ignored;
+    if (deadline_ != deadline_kind::own && o.code == errc::deadline_exceeded) o.verdict = verdict::ignored;
   }
 
  private:
   std::uint32_t number_;
   bool not_processed_ = false, committed_ = false, refused_ = false, push_back_ = false;
+  bool peer_fault_ = false, says_nothing_ = false;
+  deadline_kind deadline_ = deadline_kind::own;
   std::optional<duration> retry_after_;
   std::vector<std::string>& tried_;
+  bool* all_committed_;
   std::string peer_;
 };
 

@@ -44,12 +44,16 @@ class decision_record {
   std::size_t left_out_ = 0;
 };
 
-// Told of every decision as it is made, on the loop of the call. Counters and span events hang here.
+// Told of every decision as it is made, on the loop of the call. Counters and span events hang here. What a listener
+// throws is dropped.
 class policy_listener {
  public:
   virtual ~policy_listener() = default;
   virtual void decided(const context& ctx, std::string_view pipeline, const decision& d) = 0;
   virtual void breaker_changed(std::string_view pipeline, const breaker_event& e) = 0;
+  // A breaker that the pipeline uses, before its calls do. Changes of one that is the pipeline's own are told by
+  // breaker_changed(); one that is shared may be watched (breaker_core::watch).
+  virtual void breaker_in_use(std::string_view /*pipeline*/, breaker_core& /*breaker*/, bool /*own*/) {}
 };
 
 }  // namespace weft::resilience

@@ -42,6 +42,7 @@ struct outcome_view {
   bool committed = false;                 // the answer, or its body, was handed on already: no second try
   bool local = false;                     // refused on this side, by a policy
   bool push_back = false;                 // the callee said not to retry
+  bool peer_fault = false;                // of the instance that was asked, while others of its service answer
   std::optional<duration> retry_after{};  // the callee said when
 };
 

@@ -21,13 +21,19 @@
 //
 // State. Options make a state of the pipeline's own; a shared_ptr to a core (breaker_core, bulkhead_core, ...) shares
 // it with other pipelines, of other loops too: one breaker for each host, say.
-// A pipeline belongs to one loop. It may be destroyed while calls are under way; a background refresh ends with it.
-// Cost while all is well: one coroutine frame, from the pool, and one context when a timeout cuts the deadline.
+//
+// A deadline of the caller's that is shorter than an attempt's own timeout says nothing about the callee when it
+// passes: no breaker counts it. What an operation, a fallback or a weigher throws becomes errc::internal. A pipeline
+// belongs to one loop. It may be destroyed while calls are under way; a background refresh ends with it. Cost while all
+// is well: one coroutine frame, from the pool, and one context when a timeout cuts the deadline.
 #include <weft/resilience/core/cache.hpp>
 #include <weft/resilience/detail/bounded_call.hpp>
 #include <weft/resilience/detail/engine.hpp>
 #include <weft/resilience/detail/flight.hpp>
+#include <weft/resilience/metrics.hpp>
 #include <weft/resilience/policy_source.hpp>
+#include <weft/resilience/weight.hpp>
+#include <weft/runtime/guarded.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task_group.hpp>
 
@@ -54,11 +60,13 @@ struct fallback {
 template <class T>
 struct cache {
   cache_options options{};
-  std::function<std::uint64_t(const T&)> weigh;  // bytes; without it sizeof(T)
+  std::function<std::uint64_t(const T&)> weigh;  // bytes; without it weight_of() of weight.hpp
 };
 
 // A limit for each call_options::limit_key, in a store that may be shared: keyed_rate_limit{store, {.limit = 100}}.
 using keyed_rate_limit = detail::keyed_limiter;
+
+using detail::breaker_scope;
 
 template <class Operation, class T>
 concept operation_of = std::is_invocable_r_v<task<result<T>>, Operation&, const context&> ||
@@ -70,7 +78,8 @@ class pipeline {
   // Throws std::invalid_argument for options or an order that cannot work.
   template <class... Policies>
   pipeline(loop& l, std::string name, Policies... outermost_first);
-  // With the policies of that name, and their state, from a policy_set; `typed` are fallback and cache.
+  // With the policies of that name, and their state, from a policy_set; `typed` are fallback and cache. Throws
+  // std::invalid_argument for null: policy_set::at() says which name is wrong.
   template <class... Typed>
   pipeline(loop& l, std::shared_ptr<policy_source> source, Typed... typed);
 
@@ -88,7 +97,15 @@ class pipeline {
   }
 
   // Told of every decision from now on; must outlive the pipeline and its calls.
-  void listen(policy_listener& l) noexcept { counts_->observer = &l; }
+  void listen(policy_listener& l);
+  // Counts every decision in these metrics (metrics.hpp) from now on; they outlive the pipeline.
+  void measure(observe::registry& metrics);
+  // What a circuit_breaker inside retry counts: by default each attempt. breaker_scope::call is for operations whose
+  // attempts go to different instances of a service: it asks once for each call and counts how that ended, and a
+  // failure that attempt::blame_peer() lays on one instance is none of the service. Before the first call.
+  void set_breaker_scope(breaker_scope s) noexcept;
+  // The longest that a call takes by its own policies; duration::max() without a timeout.
+  [[nodiscard]] duration whole_timeout();
   // How often this was done, or would have been done by a policy in shadow mode.
   [[nodiscard]] std::uint64_t count(reason r) const noexcept { return counts_->acted[static_cast<std::size_t>(r)]; }
   [[nodiscard]] std::uint64_t shadow_count(reason r) const noexcept {
@@ -120,6 +137,10 @@ class pipeline {
   static task<void> refresh(cached& c, detail::engine_ref e, context ctx, call_options options, Operation operation,
                             detail::flights::lead lead);
   static void keep(cached& c, const std::string& key, const result<T>& got, steady_time now);
+  static bool failed_for_itself(const context& ctx, steady_time began, const detail::engine& e,
+                                const decision_record& record);
+  // A cache gives out copies, and knows how large they are.
+  static constexpr bool can_cache = std::is_copy_constructible_v<T> && weighable<T>;
 
   void add(std::vector<detail::stage>& stages, fallback<T> f);
   void add(std::vector<detail::stage>& stages, cache<T> c);
@@ -132,6 +153,7 @@ class pipeline {
   loop& loop_;
   std::string name_;
   std::shared_ptr<detail::tally> counts_ = std::make_shared<detail::tally>();
+  breaker_scope scope_ = breaker_scope::attempt;
   std::shared_ptr<answers> shared_;
   bool fallback_ = false, cache_ = false;
   std::vector<detail::stage> typed_;

@@ -6,6 +6,10 @@
 //     resilience::retry{.max_attempts = 3, .base_delay = 50ms}
 //     resilience::circuit_breaker{.failure_ratio = 0.5, .break_for = 5s}
 //
+// Durations are at most a year. duration::max() means "without limit" where that makes sense: timeout::after, a cache's
+// ttl and stale times, queue_timeout, max_delay, max_retry_after, max_break_for, slow_after, probe_timeout,
+// hedge::delay.
+//
 // `mode` of each: `shadow` computes and counts what it would have done, and lets the call go on.
 #include <weft/runtime/timer.hpp>
 
@@ -62,7 +66,8 @@ BOOST_DESCRIBE_STRUCT(retry_budget, (), (kind, ratio, min_concurrent, max_tokens
 struct retry {
   std::uint32_t max_attempts = 3;  // the first one included; 1 to 100
   duration base_delay = 50ms;
-  duration max_delay = 2s;  // cap, after jitter
+  duration max_delay = 2s;         // cap, after jitter
+  duration max_retry_after = 10s;  // the longest Retry-After that is waited for; beyond it the call ends at once
   backoff growth = backoff::exponential;
   double multiplier = 2;  // of backoff::exponential
   resilience::jitter jitter = jitter::full;
@@ -72,7 +77,9 @@ struct retry {
   retry_budget budget{};
   policy_mode mode = policy_mode::enforce;
 };
-BOOST_DESCRIBE_STRUCT(retry, (), (max_attempts, base_delay, max_delay, growth, multiplier, jitter, on, budget, mode))
+BOOST_DESCRIBE_STRUCT(retry, (),
+                      (max_attempts, base_delay, max_delay, max_retry_after, growth, multiplier, jitter, on, budget,
+                       mode))
 
 struct circuit_breaker {
   double failure_ratio = 0.5;              // trips when at least this part failed; 0: this rule is off
@@ -97,7 +104,7 @@ BOOST_DESCRIBE_STRUCT(circuit_breaker, (),
 
 // Outside retry: for all attempts and pauses together. Inside: for each attempt, which may then be retried.
 struct timeout {
-  duration after = 1s;
+  duration after = 1s;  // duration::max(): no timeout
   policy_mode mode = policy_mode::enforce;
 };
 BOOST_DESCRIBE_STRUCT(timeout, (), (after, mode))
@@ -165,7 +172,7 @@ BOOST_DESCRIBE_STRUCT(load_shed, (), (max_in_flight, critical, high, normal, low
 
 struct cache_options {
   std::uint32_t max_entries = 10'000;
-  std::uint64_t max_bytes = 64 * 1024 * 1024;  // of keys and values, as the weigher says
+  std::uint64_t max_bytes = 64 * 1024 * 1024;  // of keys and of what values hold (weight.hpp)
   duration ttl = 60s;                          // 0: asked each time, once for those who ask together
   duration stale_if_error{};                   // beyond ttl, served when the call fails
   duration stale_while_revalidate{};           // beyond ttl, served while one caller fetches anew

@@ -10,12 +10,14 @@
 //
 //     WEFT_TRY(auto config, parse_policies(json_text));
 //     policy_set set{config};
-//     pipeline<http::response> guard{loop, set.find("pricing")};
+//     pipeline<http::response> guard{loop, set.at("pricing")};
 //     set.apply(changed, loop.now());             // guard follows with its next call; the breaker keeps its state
 //
 // The order is cache, load_shed, timeout, retry, hedge, circuit_breaker, rate_limit, bulkhead, adaptive_concurrency,
-// attempt_timeout, unless `order` names another. Threads: find() and pipelines on any loop; apply() one at a time.
+// attempt_timeout, unless `order` names another. Threads: at(), find() and pipelines on any loop; apply() one at a
+// time.
 #include <weft/json/compiled_codec.hpp>
+#include <weft/observe/metrics.hpp>
 #include <weft/resilience/core/spin_lock.hpp>
 #include <weft/resilience/lint.hpp>
 #include <weft/resilience/policy_source.hpp>
@@ -24,6 +26,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -59,6 +62,10 @@ BOOST_DESCRIBE_STRUCT(policies, (), (policies))
 // Everything that is wrong or odd, each with its path ("$.policies.pricing.retry.base_delay") and remedy.
 [[nodiscard]] problems lint(const policies& config);
 
+// The names that a program asks for against those that are configured: an error for each that is missing, with the one
+// that was probably meant, and a warning for each policy that nobody asks for.
+[[nodiscard]] problems check_names(std::span<const std::string> asked, const policies& config);
+
 class policy_set {
  public:
   explicit policy_set(const policies& config);  // throws std::invalid_argument with the first error of lint()
@@ -66,19 +73,31 @@ class policy_set {
   policy_set& operator=(const policy_set&) = delete;
   ~policy_set();
 
-  // All of it or, with errc::invalid_argument, nothing. A policy that is no longer named lets everything pass.
+  // All of it or, with errc::invalid_argument, nothing. A policy that is no longer named lets everything pass. One that
+  // find() was asked for in vain is refused with errc::failed_precondition: it could not come into force.
   result<> apply(const policies& config, steady_time now);
 
-  // For pipelines; null when there is none of that name. It outlives the set.
+  // For pipelines. Throws std::invalid_argument when there is none of that name, with the one that was probably meant.
+  // It outlives the set.
+  [[nodiscard]] std::shared_ptr<policy_source> at(std::string_view name) const;
+  // The same for a name that need not be there; null then, and apply() refuses a configuration that names it later,
+  // since whoever got null does not follow.
   [[nodiscard]] std::shared_ptr<policy_source> find(std::string_view name) const;
+  // The names that at() and find() were asked for.
+  [[nodiscard]] std::vector<std::string> asked() const;
   [[nodiscard]] std::vector<std::string> names() const;
   // To show it, or to open, close or isolate it by hand; null when the policy has none.
   [[nodiscard]] std::shared_ptr<breaker_core> breaker(std::string_view name) const;
   // Called on whatever thread changes a breaker's state. Set it before pipelines are in use.
   void on_breaker_change(std::function<void(const breaker_event&)> told);
+  // Counts what pipelines made from now on decide, and how all breakers are (metrics.hpp). The registry outlives the
+  // set and its pipelines.
+  void measure(observe::registry& metrics);
 
  private:
   class entry;
+  mutable std::map<std::string, bool, std::less<>> asked_;  // whether there was one
+  std::shared_ptr<policy_listener> metrics_;
   mutable spin_lock lock_;  // of the map alone: apply() may add a name while another core looks one up
   std::map<std::string, std::shared_ptr<entry>, std::less<>> entries_;
   std::shared_ptr<std::function<void(const breaker_event&)>> told_;

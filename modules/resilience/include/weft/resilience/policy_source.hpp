@@ -13,6 +13,8 @@ class policy_source {
   // From any thread: the stages in force, outermost first, and the settings of the cache if there is one.
   [[nodiscard]] virtual std::vector<detail::stage> stages() const = 0;
   [[nodiscard]] virtual std::optional<cache_options> cache() const = 0;
+  // Who is told what its pipelines decide, unless they have a listener of their own; null: nobody.
+  [[nodiscard]] virtual std::shared_ptr<policy_listener> listener() const { return nullptr; }
   [[nodiscard]] std::uint64_t version() const noexcept { return version_.load(std::memory_order_acquire); }
 
  protected:

@@ -22,7 +22,10 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace weft::resilience {
 
@@ -84,6 +87,10 @@ class breaker_core {
   }
   // `latency` is that of the call alone, without waits in queues.
   void record(permit p, verdict v, duration latency, steady_time now, rng& random);
+  // Whether the state in which the permit was given still lasts.
+  [[nodiscard]] bool current(permit p) const noexcept {
+    return p.admitted() && epoch_of(word_.load(std::memory_order_acquire)) == p.epoch;
+  }
 
   void open(steady_time now, rng& random);  // as if it had tripped
   void close(steady_time now);
@@ -102,6 +109,9 @@ class breaker_core {
   void configure(const circuit_breaker& options);
   // Called after each change, on the thread that caused it, outside the lock. Set it before the breaker is in use.
   void on_change(std::function<void(const breaker_event&)> listener) { listener_ = std::move(listener); }
+  // The same for others beside its owner, at any time: once for each `who`, false when that one watches already.
+  bool watch(const void* who, std::function<void(const breaker_event&)> watcher);
+  void unwatch(const void* who);
 
  private:
   static breaker_state state_of(std::uint64_t word) noexcept { return static_cast<breaker_state>(word & 0xff); }
@@ -155,6 +165,7 @@ class breaker_core {
   std::array<probe, most_probes> probes_{};
   std::uint32_t probe_failures_ = 0, probe_slows_ = 0, probes_counted_ = 0, probes_under_way_ = 0;
   std::uint32_t trips_ = 0;  // since it was last closed
+  std::vector<std::pair<const void*, std::shared_ptr<const std::function<void(const breaker_event&)>>>> watchers_;
 };
 
 }  // namespace weft::resilience

@@ -6,6 +6,7 @@
 //     seen.store("sku-7", value, bytes, now);
 //
 // A cache belongs to one loop.
+#include <weft/base/saturating.hpp>
 #include <weft/resilience/policies.hpp>
 
 #include <list>
@@ -37,8 +38,8 @@ class cache_core {
     const auto at = index_.find(key);
     if (at == index_.end()) return {};
     auto& e = *at->second;
-    const auto age = now - e.stored;
-    const auto beyond = age - options_.ttl;
+    const auto age = time_between(e.stored, now);
+    const auto beyond = saturating_add(age, -options_.ttl);
     // What was stored in this very turn of the loop is what callers waited for, also when nothing is kept for longer.
     const bool fresh = beyond < duration::zero() || age == duration::zero();
     if (!fresh && beyond >= std::max(options_.stale_if_error, options_.stale_while_revalidate)) {

@@ -30,16 +30,17 @@ class time_window {
   void clear() noexcept;
 
  private:
-  // The upper 24 bits say which slot of time the counts belong to; a writer that finds another one starts it afresh.
-  // `calls` counts in the lower 40; `bad` counts failures and slow calls in 20 bits each, and stops at their end.
+  // The upper 32 bits of each say which slot of time the count in the lower 32 belongs to; a writer that finds another
+  // one starts it afresh. Counts stop at their end.
   struct bucket {
-    std::atomic<std::uint64_t> calls{0}, bad{0};
+    std::atomic<std::uint64_t> calls{0}, failed{0}, slow{0};
   };
   struct alignas(cache_line) shard {
     std::array<bucket, steps> buckets;
   };
   duration step_;
   std::array<shard, shard_count> shards_;
+  alignas(cache_line) std::atomic<std::uint64_t> newest_{0};  // slot that was written
 };
 
 class count_window {

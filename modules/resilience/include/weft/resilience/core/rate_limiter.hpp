@@ -1,5 +1,6 @@
 #pragma once
-// Rate limits in one word of state each, changed by compare-and-swap: any thread.
+// Rate limits: any thread. gcra and token_bucket are one word of state, changed by compare-and-swap; a sliding window
+// takes a spin lock.
 //
 //     rate_limiter_core limiter{{.limit = 100, .per = 1s, .burst = 20}};
 //     const auto d = limiter.take(3, now);               // a cost of 3
@@ -9,6 +10,7 @@
 // gcra: ATM Forum TM 4.0 section 4.4.2, with the emission interval rounded up to a nanosecond, so never more than
 // asked. sliding_window: the current window's count plus the last one's, weighted by how much of it is still in reach.
 // token_bucket: `limit` tokens at each full `per` of the clock, at most `burst`.
+#include <weft/resilience/core/spin_lock.hpp>
 #include <weft/resilience/policies.hpp>
 
 #include <atomic>
@@ -19,6 +21,12 @@ struct rate_decision {
   bool allowed = false;
   std::uint32_t remaining = 0;  // cost that would be allowed at once after this
   duration retry_after{};       // when refused; duration::max() when the cost can never be allowed
+};
+
+// Of a sliding window: its number, and the costs in the one before and in it.
+struct rate_window {
+  std::uint64_t index = 0;
+  std::uint32_t last = 0, current = 0;
 };
 
 class rate_limiter_core {
@@ -52,6 +60,8 @@ class rate_limiter_core {
   std::atomic<std::int64_t> per_, interval_;
   std::atomic<std::uint32_t> limit_, burst_;
   alignas(64) std::atomic<std::uint64_t> state_;
+  mutable spin_lock lock_;  // what follows
+  rate_window window_;
 };
 
 }  // namespace weft::resilience

@@ -29,6 +29,9 @@ class retry_budget_core {
 
   // One retry, from its pause until it ends.
   [[nodiscard]] bool try_retry() noexcept;
+  // One that goes to another instance because the first is to blame, while others answer. It counts, so that others
+  // wait for it, and is not refused: the load is what the service has without that instance.
+  void retry_elsewhere() noexcept { retries_.fetch_add(1, std::memory_order_relaxed); }
   void retry_ended() noexcept;
 
   [[nodiscard]] std::uint32_t active_requests() const noexcept;

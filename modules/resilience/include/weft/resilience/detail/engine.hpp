@@ -54,12 +54,21 @@ struct stage {
 struct tally {
   std::array<std::uint64_t, reason_count> acted{}, shadow{};
   policy_listener* observer = nullptr;
+  std::shared_ptr<policy_listener> owned;  // the observer, when it is nobody else's
+};
+
+// What a circuit_breaker among the attempts counts.
+enum class breaker_scope : std::uint8_t {
+  attempt,  // each of them: they all go to the same callee
+  call,     // how the call ended, once: each attempt may go to another instance
 };
 
 // Of one loop; counted by the calls that are under way in it, so that a pipeline may get new policies meanwhile.
 class engine {
  public:
-  engine(loop& l, std::string name, std::vector<stage> stages, std::shared_ptr<tally> counts);
+  engine(loop& l, std::string name, std::vector<stage> stages, std::shared_ptr<tally> counts, breaker_scope scope);
+  // Tells the listener of the breakers that are in use.
+  void introduce_breakers() const;
 
   loop& clock;
   const std::string name;
@@ -69,6 +78,9 @@ class engine {
   std::uint8_t outer_end = 0, inner_begin = 0, copy_begin = 0, end = 0;
   stage* retry = nullptr;
   stage* hedge = nullptr;
+  breaker_scope scope;
+  duration whole_timeout = duration::max();    // of the call, by its own policies
+  duration attempt_timeout = duration::max();  // of each attempt
   std::uint32_t references = 0;
 };
 
@@ -116,6 +128,14 @@ class call_state {
 
   // After an attempt that did not plainly succeed: notes it, and decides whether another follows.
   retry_core::decision after_attempt(const outcome_view& o, const attempt& a, duration took);
+  // Whose deadline an attempt from `start` to `until` has.
+  [[nodiscard]] deadline_kind kind_of_deadline(steady_time start, steady_time until) const noexcept;
+  // How an attempt that was made ended, for the breaker that counts calls.
+  void ended(const outcome_view& o, duration took) noexcept {
+    if (!o.local) last_view = o, last_took = took;
+  }
+  // Tells that breaker; before the call returns.
+  void settle_breaker(const outcome_view& o, duration took);
   void attempt_succeeded(const attempt& a, duration took);
   // The error with what happened, for the caller.
   [[nodiscard]] error explain(error last) const;
@@ -136,6 +156,16 @@ class call_state {
   std::uint32_t attempts = 0;  // hedges included
   bool retrying = false;       // it holds a part of the budget
   bool decided = false;        // a hedged attempt has its winner
+  bool committed = false;      // one of the attempts said so
+  outcome_view last_view{.verdict = verdict::ignored};
+  duration last_took{};
+
+  // Of the breaker that counts calls: asked by the first attempt, and again when its state has changed since.
+  struct {
+    const stage* at = nullptr;
+    breaker_core::permit permit;
+    steady_time probe_until = steady_time::max();
+  } breaker;
 };
 
 // What a call holds of the stages [from, to). Given back as ignored when destroyed unsettled.
@@ -167,6 +197,8 @@ class permits {
 
   step pass(const stage& s);
   step pass_breaker(const stage& s);
+  step pass_breaker_of_calls(const stage& s);
+  step refuse_open(const stage& s);
   step pass_bulkhead(const stage& s);
   step pass_rate_limit(const stage& s);
   void limit(steady_time until) noexcept { deadline = std::min(deadline, until); }

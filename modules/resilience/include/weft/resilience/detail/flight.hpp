@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace weft::resilience::detail {
 
@@ -26,10 +27,13 @@ class flights {
     lead(lead&&) noexcept = default;
     lead(const lead&) = delete;
     lead& operator=(lead&&) = delete;
-    ~lead() {
+    ~lead() { abandon(); }
+    // Those who wait have to ask for themselves, unless it was concluded.
+    void abandon() {
       if (!flight_) return;
+      const auto f = std::exchange(flight_, nullptr);
       all_->under_way_.erase(key_);
-      flight_->done.set();
+      f->done.set();
     }
     void conclude(std::optional<error> failure) {
       flight_->ended = true;

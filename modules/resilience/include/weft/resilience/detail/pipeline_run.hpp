@@ -1,5 +1,6 @@
 #pragma once
 // How a pipeline runs a call; included by pipeline.hpp.
+#include <weft/base/saturating.hpp>
 #include <weft/resilience/lint.hpp>
 #include <weft/resilience/pipeline.hpp>
 
@@ -10,15 +11,49 @@ template <class... Policies>
 pipeline<T>::pipeline(loop& l, std::string name, Policies... outermost_first) : loop_{l}, name_{std::move(name)} {
   std::vector<detail::stage> stages;
   (add(stages, std::move(outermost_first)), ...);
-  engine_ = detail::engine_ref{new detail::engine{l, name_, std::move(stages), counts_}};
+  engine_ = detail::engine_ref{new detail::engine{l, name_, std::move(stages), counts_, scope_}};
 }
+
+namespace detail {
+// Throws for null: a policy that does not exist must not become a pipeline without policies.
+[[nodiscard]] const policy_source& required(const std::shared_ptr<policy_source>& source);
+}  // namespace detail
 
 template <class T>
 template <class... Typed>
 pipeline<T>::pipeline(loop& l, std::shared_ptr<policy_source> source, Typed... typed)
-    : loop_{l}, name_{source->name()}, source_{std::move(source)} {
+    : loop_{l}, name_{detail::required(source).name()}, source_{std::move(source)} {
+  counts_->owned = source_->listener();
+  counts_->observer = counts_->owned.get();
   (add(typed_, std::move(typed)), ...);
+  if (!can_cache && source_->cache())
+    throw std::invalid_argument{"policy " + name_ +
+                                ": cache: these values cannot be kept; put the cache around what is made of them"};
   follow_source();
+}
+
+template <class T>
+void pipeline<T>::measure(observe::registry& metrics) {
+  counts_->owned = std::make_shared<policy_metrics>(metrics);
+  listen(*counts_->owned);
+}
+
+template <class T>
+void pipeline<T>::listen(policy_listener& l) {
+  counts_->observer = &l;
+  engine_->introduce_breakers();
+}
+
+template <class T>
+void pipeline<T>::set_breaker_scope(breaker_scope s) noexcept {
+  scope_ = engine_->scope = s;
+}
+
+template <class T>
+duration pipeline<T>::whole_timeout() {
+  if (source_) follow_source();
+  const auto& e = *engine_;
+  return e.retry != nullptr ? e.whole_timeout : std::min(e.whole_timeout, e.attempt_timeout);
 }
 
 template <class T>
@@ -27,7 +62,7 @@ void pipeline<T>::follow_source() {
   if (version == version_) [[likely]]
     return;
   auto stages = typed_;
-  if constexpr (std::is_copy_constructible_v<T>) {
+  if constexpr (can_cache) {
     if (const auto options = source_->cache()) {
       if (!cache_) {
         add(stages, cache<T>{*options, {}});
@@ -38,7 +73,7 @@ void pipeline<T>::follow_source() {
     }
   }
   for (auto& s : source_->stages()) stages.push_back(std::move(s));
-  engine_ = detail::engine_ref{new detail::engine{loop_, name_, std::move(stages), counts_}};
+  engine_ = detail::engine_ref{new detail::engine{loop_, name_, std::move(stages), counts_, scope_}};
   version_ = version;
 }
 
@@ -55,6 +90,9 @@ template <class T>
 void pipeline<T>::add(std::vector<detail::stage>& stages, cache<T> c) {
   static_assert(std::is_copy_constructible_v<T>, "a cache gives out copies");
   require_sound(lint(c.options, "cache"));
+  if (!weighable<T> && !c.weigh)
+    throw std::invalid_argument{
+        "cache: how much memory its values hold is not known; give cache::weigh, or specialise weigher for their type"};
   stages.push_back({.kind = detail::policy_kind::cache, .mode = c.options.mode, .core = nullptr});
   if (c.options.mode == policy_mode::off) return;
   if (!shared_) shared_ = std::make_shared<answers>();
@@ -105,7 +143,7 @@ struct race {
 template <class T, class Operation>
 task<void> run_copy(race<T>& all, call_state& call, context ctx, steady_time deadline, bool& decided,
                     Operation& operation) {
-  attempt a{++call.attempts, call.tried};
+  attempt a{++call.attempts, call.tried, &call.committed};
   permits held{call, deadline, call.e.copy_begin, a.number()};
   auto step = held.enter(call.e.end);
   if (step == permits::step::wait) step = co_await held.enter_waiting(call.e.end);
@@ -117,7 +155,12 @@ task<void> run_copy(race<T>& all, call_state& call, context ctx, steady_time dea
     view = refused_view(answer->error());
   } else {
     const context cut = held.deadline < ctx.deadline() ? ctx.with_deadline(held.deadline) : ctx;
-    answer = co_await bounded_call<result<T>>{call.e.clock, held.deadline, start_operation<T>(operation, cut, a)};
+    a.set_deadline(call.kind_of_deadline(began, std::min(held.deadline, ctx.deadline())));
+    try {  // this runs in a group, where an exception has nobody to go to
+      answer = co_await bounded_call<result<T>>{call.e.clock, held.deadline, start_operation<T>(operation, cut, a)};
+    } catch (...) {
+      answer.emplace(fail(current_exception_error(call.e.name)));
+    }
     if (!answer) answer.emplace(fail(call.timeout_error(call.now() - began)));
     view = view_of<T>(*answer, a);
   }
@@ -150,10 +193,16 @@ task<void> run_hedged(race<T>& all, call_state& call, const context& ctx, steady
   std::uint32_t started = 1;
   task_group copies{call.e.clock};
   copies.spawn(run_copy<T>(all, call, copies.derive(ctx), deadline, decided, operation));
-  auto next_hedge = pause ? call.now() + *pause : steady_time::max();
+  // A hedge is sent while the first may still take effect, so only what may be repeated has one.
+  if (!may_send_again(call.options.repeat, prior_effect::possible)) pause.reset();
+  auto next_hedge = pause ? later(call.now(), *pause) : steady_time::max();
   while (!decided && all.ended < started) {
     co_await moment_or_signal{call.e.clock, all.signalled, all.waiting, next_hedge};
     if (decided || all.ended == started || call.now() < next_hedge) continue;
+    if (call.committed) {  // the first one's answer is being handed on
+      next_hedge = steady_time::max();
+      continue;
+    }
     decision d;
     d.shadow = call.e.hedge->shadow();
     d.wait = *pause;
@@ -164,7 +213,7 @@ task<void> run_hedged(race<T>& all, call_state& call, const context& ctx, steady
       ++started;
       copies.spawn(run_copy<T>(all, call, copies.derive(ctx), deadline, decided, operation));
     }
-    next_hedge = go && started <= policy.options().max_hedges ? call.now() + *pause : steady_time::max();
+    next_hedge = go && started <= policy.options().max_hedges ? later(call.now(), *pause) : steady_time::max();
   }
   decided = true;
   copies.cancel();
@@ -196,7 +245,7 @@ task<result<T>> pipeline<T>::attempts(detail::engine_ref e, context ctx, call_op
       break;
     }
     // With a hedge, the attempts are its copies, which number themselves.
-    attempt a{e->hedge != nullptr ? call.attempts + 1 : ++call.attempts, call.tried};
+    attempt a{e->hedge != nullptr ? call.attempts + 1 : ++call.attempts, call.tried, &call.committed};
     permits inner{call, call.deadline, e->inner_begin, a.number()};
     const auto own_end = e->hedge != nullptr ? e->copy_begin : e->end;
     auto step = inner.enter(own_end);
@@ -214,23 +263,31 @@ task<result<T>> pipeline<T>::attempts(detail::engine_ref e, context ctx, call_op
       view = race.view;
       took = race.took;
       a.answered_by(race.number, std::move(race.peer));
+      call.ended(view, took);
       inner.settle(view, took);
     } else {
       const auto start = call.now();
-      if (inner.deadline == context::no_deadline) {
-        answer.emplace(co_await detail::start_operation<T>(operation, ctx, a));
-      } else if (inner.deadline < ctx.deadline()) {
-        const context cut = ctx.with_deadline(inner.deadline);
-        answer = co_await detail::bounded_call<result<T>>{call.e.clock, inner.deadline,
-                                                          detail::start_operation<T>(operation, cut, a)};
-      } else {
-        answer = co_await detail::bounded_call<result<T>>{call.e.clock, inner.deadline,
-                                                          detail::start_operation<T>(operation, ctx, a)};
+      a.set_deadline(call.kind_of_deadline(start, inner.deadline));
+      answer.reset();
+      try {
+        if (inner.deadline == context::no_deadline) {
+          answer.emplace(co_await detail::start_operation<T>(operation, ctx, a));
+        } else if (inner.deadline < ctx.deadline()) {
+          const context cut = ctx.with_deadline(inner.deadline);
+          answer = co_await detail::bounded_call<result<T>>{call.e.clock, inner.deadline,
+                                                            detail::start_operation<T>(operation, cut, a)};
+        } else {
+          answer = co_await detail::bounded_call<result<T>>{call.e.clock, inner.deadline,
+                                                            detail::start_operation<T>(operation, ctx, a)};
+        }
+      } catch (...) {
+        answer.emplace(fail(current_exception_error()));
       }
       took = call.now() - start;
       if (!answer) [[unlikely]]
         answer.emplace(fail(call.timeout_error(took)));
       view = detail::view_of<T>(*answer, a);
+      call.ended(view, took);
       inner.settle(view, took);
     }
     if (view.verdict == verdict::success && !view.code && view.status < 400) [[likely]] {
@@ -239,13 +296,14 @@ task<result<T>> pipeline<T>::attempts(detail::engine_ref e, context ctx, call_op
     }
     const auto next = call.after_attempt(view, a, took);
     if (!next.again) break;
-    const auto wake = call.now() + next.delay;
+    const auto wake = later(call.now(), next.delay);
     if (auto slept = co_await sleep(call.e.clock, ctx, wake); !slept) {  // the caller gave up
       view = {.verdict = verdict::ignored, .code = slept.error().code()};
       answer.emplace(fail(std::move(slept).error()));
       break;
     }
   }
+  call.settle_breaker(call.last_view, call.last_took);
   outer.settle(view, call.now() - call.started);
   if (!*answer && call.eventful()) co_return fail(call.explain(std::move(*answer).error()));
   co_return *std::move(answer);
@@ -277,7 +335,7 @@ task<result<T>> pipeline<T>::with_answers(std::shared_ptr<answers> shared, detai
     co_return answer;
   }
   const auto last = answer ? error{errc::unavailable, "answered " + std::to_string(view.status)} : answer.error();
-  auto instead = co_await shared->otherwise->handle(ctx, last);
+  auto instead = co_await guarded_await(shared->otherwise->handle, ctx, last);
   d.why = instead ? reason::fallback_used : reason::fallback_failed;
   call.note(std::move(d));
   if (!instead) co_return answer;
@@ -288,18 +346,38 @@ task<result<T>> pipeline<T>::with_answers(std::shared_ptr<answers> shared, detai
 template <class T>
 void pipeline<T>::keep(cached& c, const std::string& key, const result<T>& got, steady_time now) {
   if (!got || outcome_traits<T>::view(got).verdict != verdict::success || !outcome_traits<T>::cacheable(*got)) return;
-  c.values.store(key, *got, c.options.weigh ? c.options.weigh(*got) : sizeof(T), now);
+  const auto weight = guarded_call([&]() -> std::uint64_t {
+    if (c.options.weigh) return c.options.weigh(*got);
+    if constexpr (weighable<T>) return weight_of(*got);
+    return sizeof(T);  // add() has refused it
+  });
+  if (weight) c.values.store(key, *got, *weight, now);  // what cannot be weighed is not kept
+}
+
+// Whether a failure is the leader's own, so that it says nothing to those who wait for its answer: its time was shorter
+// than theirs may be, or its priority lower.
+template <class T>
+bool pipeline<T>::failed_for_itself(const context& ctx, steady_time began, const detail::engine& e,
+                                    const decision_record& record) {
+  if (!ctx.check(e.clock.now())) return true;
+  if (record.has(reason::shed) || record.has(reason::rate_limited)) return true;
+  const auto whole = e.retry != nullptr ? e.whole_timeout : std::min(e.whole_timeout, e.attempt_timeout);
+  return ctx.deadline() < later(began, whole) &&
+         (record.has(reason::deadline_too_close) || record.has(reason::retry_after_too_long));
 }
 
 template <class T>
 template <class Operation>
 task<void> pipeline<T>::refresh(cached& c, detail::engine_ref e, context ctx, call_options options, Operation operation,
                                 detail::flights::lead lead) {
-  options.record = nullptr;
+  decision_record record;
+  options.record = &record;
   options.answered_from = nullptr;
+  const auto began = e->clock.now();
   const auto key = options.cache_key;
-  const auto got = co_await attempts(e, std::move(ctx), std::move(options), std::move(operation));
+  const auto got = co_await attempts(e, ctx, std::move(options), std::move(operation));
   keep(c, key, got, e->clock.now());
+  if (!got && failed_for_itself(ctx, began, *e, record)) co_return;  // another caller leads
   lead.conclude(got ? std::nullopt : std::optional{got.error()});
 }
 
@@ -358,15 +436,23 @@ task<result<T>> pipeline<T>::through_cache(std::shared_ptr<answers> shared, deta
     }
   }
   auto lead = c.flights.begin(e->clock, key);
-  auto got = co_await attempts(e, ctx, options, std::move(operation));
+  decision_record own_record;
+  const auto began = e->clock.now();
+  auto leading = options;
+  if (leading.record == nullptr) leading.record = &own_record;
+  auto got = co_await attempts(e, ctx, leading, std::move(operation));
   keep(c, key, got, e->clock.now());
   const auto view = outcome_traits<T>::view(got);
   if (view.verdict == verdict::success) {
     lead.conclude(got ? std::nullopt : std::optional{got.error()});
     co_return got;
   }
-  if (view.code == errc::cancelled) co_return got;  // another caller leads
-  lead.conclude(got ? error{errc::unavailable, "answered " + std::to_string(view.status)} : got.error());
+  // Another caller leads then.
+  if (view.code == errc::cancelled || failed_for_itself(ctx, began, *e, *leading.record)) {
+    lead.abandon();
+  } else {
+    lead.conclude(got ? error{errc::unavailable, "answered " + std::to_string(view.status)} : got.error());
+  }
   const auto old = c.values.find(key, e->clock.now());
   if (old.value == nullptr || c.values.options().stale_if_error <= duration::zero()) co_return got;
   result<T> copy{*old.value};
