@@ -1,4 +1,7 @@
+#include <weft/base/saturating.hpp>
 #include <weft/discovery/cluster.hpp>
+#include <weft/runtime/backoff.hpp>
+#include <weft/runtime/guarded.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/sync.hpp>
 #include <weft/runtime/task_group.hpp>
@@ -40,7 +43,8 @@ struct cluster_metrics {
 };
 
 // A broken watch that fails at once must not take the loop; a good one waits by itself.
-constexpr auto pause_after_failure = std::chrono::milliseconds{100};
+constexpr backoff_options pauses_after_failure{.initial = std::chrono::milliseconds{100},
+                                               .max = std::chrono::seconds{5}};
 
 }  // namespace
 
@@ -62,7 +66,7 @@ struct cluster::impl {
     if (e.what == host_event::kind::left) probes.erase(e.which.info.id);
     if (e.what == host_event::kind::joined) joined = true;
     count_states();
-    if (options.on_event) options.on_event(e);
+    if (options.on_event) options.on_event(e);  // guarded by host_set
   }
 
   void count_states() {
@@ -74,16 +78,19 @@ struct cluster::impl {
   }
 
   static task<void> follow(impl& self, context ctx) {
+    backoff delays{pauses_after_failure};
     for (;;) {
-      auto next = co_await self.source->next(ctx);
+      const auto ask = [&self, &ctx] { return self.source->next(ctx); };
+      auto next = co_await guarded_await(ask);  // a watch may be anybody's
       if (!ctx.check(self.home.now())) co_return;
       if (!next) {
         self.metrics.registry_failures.add();
         self.state.current = false;
         self.state.trouble = std::move(next).error();
-        if (!co_await sleep(self.home, ctx, pause_after_failure)) co_return;
+        if (!co_await sleep(self.home, ctx, delays.next(self.home.now(), self.home.random()))) co_return;
         continue;
       }
+      delays.succeeded(self.home.now());
       self.state = {.known = true, .current = true, .last_answer = self.home.now()};
       self.hosts.update(*next, self.home.now());
       self.count_states();
@@ -129,8 +136,7 @@ struct cluster::impl {
 
   duration jittered(duration base) {
     const auto& check = *options.check;
-    const auto most = static_cast<double>(check.interval.count()) * check.jitter;
-    return base + duration{static_cast<duration::rep>(most * home.random().uniform())};
+    return saturating_add(base, saturating_multiply(check.interval, check.jitter * home.random().uniform()));
   }
 
   loop& home;
@@ -163,8 +169,9 @@ task<result<>> cluster::ready(context ctx) {
     auto waited = co_await impl_->answered.wait(ctx);
     if (waited) continue;
     auto problem = std::move(waited).error();
-    if (impl_->state.trouble)
-      problem = error{problem.code(), "the registry has not answered: " + impl_->state.trouble->describe()};
+    problem = error{problem.code(), impl_->state.trouble
+                                        ? "the registry has not answered: " + impl_->state.trouble->describe()
+                                        : std::string{"the registry has not answered yet"}};
     co_return fail(problem.with_operation("finding " + impl_->options.service));
   }
   co_return result<>{};
@@ -191,7 +198,7 @@ std::string cluster::describe() const {
   text += "; registry: ";
   text += s.trouble ? s.trouble->describe() : "no answer yet";
   if (s.known) {
-    const auto age = std::chrono::duration_cast<std::chrono::seconds>(impl_->home.now() - s.last_answer);
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(time_between(s.last_answer, impl_->home.now()));
     text += " (last answer " + std::to_string(age.count()) + " s ago)";
   }
   return text;

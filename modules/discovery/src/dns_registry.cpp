@@ -13,7 +13,9 @@
 // records keep their priority (host_set.hpp says what comes of it). Their targets stay names, which are resolved when
 // they are called (RFC 2782), unless the URL names a server: then only that server is sure to know them, and it is
 // asked for their addresses.
+#include <weft/base/saturating.hpp>
 #include <weft/discovery/registry.hpp>
+#include <weft/runtime/backoff.hpp>
 #include <weft/runtime/name_servers.hpp>
 #include <weft/runtime/sleep.hpp>
 
@@ -38,7 +40,7 @@ struct dns_options {
   std::shared_ptr<name_servers> servers;  // null: the loop's
 };
 constexpr auto ttl_of_nothing = std::chrono::seconds{5};
-constexpr auto first_pause = std::chrono::seconds{1}, last_pause = std::chrono::seconds{30};
+constexpr backoff_options pauses{.initial = std::chrono::seconds{1}, .max = std::chrono::seconds{30}};
 
 struct dns_answer {
   snapshot found;
@@ -165,13 +167,12 @@ class dns_watch final : public watch {
       auto answer = co_await ask(loop_, ctx, options_, service_);
       WEFT_CO_TRY_VOID(ctx.check(loop_.now()));
       if (!answer) {
-        ask_at_ = loop_.now() + pause_;
-        pause_ = std::min<duration>(pause_ * 2, last_pause);
+        ask_at_ = later(loop_.now(), delays_.next(loop_.now(), loop_.random()));
         co_return fail(answer.error().with_operation("looking up " + service_));
       }
-      pause_ = first_pause;
+      delays_.succeeded(loop_.now());
       const auto ttl = answer->ttl == duration::max() ? duration{ttl_of_nothing} : answer->ttl;
-      ask_at_ = loop_.now() + std::clamp(ttl, options_.min_ttl, options_.max_ttl);
+      ask_at_ = later(loop_.now(), std::clamp(ttl, options_.min_ttl, options_.max_ttl));
       if (last_ && *last_ == answer->found) continue;
       last_ = answer->found;
       co_return std::move(answer->found);
@@ -183,7 +184,7 @@ class dns_watch final : public watch {
   dns_options options_;
   std::string service_;
   steady_time ask_at_ = steady_time::min();
-  duration pause_ = first_pause;
+  backoff delays_{pauses};
   std::optional<snapshot> last_;
 };
 

@@ -1,3 +1,4 @@
+#include <weft/base/saturating.hpp>
 #include <weft/discovery/host.hpp>
 
 #include <cmath>
@@ -10,8 +11,8 @@ void peak_latency::record(duration latency, duration decay, steady_time now) noe
   if (!known_ || measured > before) {
     value_ = measured;
   } else {
-    const auto keep =
-        std::exp(-std::chrono::duration<double>(now - at_).count() / std::chrono::duration<double>(decay).count());
+    const auto keep = std::exp(-std::chrono::duration<double>(time_between(at_, now)).count() /
+                               std::chrono::duration<double>(decay).count());
     value_ = value_ * keep + measured * (1 - keep);
   }
   known_ = true;
@@ -20,8 +21,8 @@ void peak_latency::record(duration latency, duration decay, steady_time now) noe
 
 double peak_latency::seconds(duration decay, steady_time now) const noexcept {
   if (now <= at_ || value_ == 0) return value_;
-  return value_ *
-         std::exp(-std::chrono::duration<double>(now - at_).count() / std::chrono::duration<double>(decay).count());
+  return value_ * std::exp(-std::chrono::duration<double>(time_between(at_, now)).count() /
+                           std::chrono::duration<double>(decay).count());
 }
 
 host::host(instance what, steady_time now) : info{std::move(what)}, hash{stable_hash(info.id)}, warm_from{now} {}

@@ -1,4 +1,6 @@
+#include <weft/base/saturating.hpp>
 #include <weft/discovery/host_set.hpp>
+#include <weft/runtime/guarded.hpp>
 
 #include <algorithm>
 #include <stdexcept>
@@ -20,6 +22,8 @@ std::string_view to_string(pick_reason r) noexcept {
       return "panic";
     case pick_reason::standby:
       return "standby";
+    case pick_reason::last_resort:
+      return "last_resort";
     case pick_reason::all_tried:
       return "all_tried";
   }
@@ -145,7 +149,8 @@ host_set::~host_set() { link_->set = nullptr; }
 
 void host_set::tell(host_event::kind what, const host& h, std::string_view why, std::optional<ejection_cause> cause) {
   ++version_;
-  if (on_event) on_event({what, h, why, cause});
+  // Code of others, called within calls and checks that cannot do anything about what it throws.
+  if (on_event) static_cast<void>(guarded_call([&] { on_event({what, h, why, cause}); }));
 }
 
 void host_set::update(const snapshot& now_there, steady_time now) {
@@ -169,7 +174,7 @@ void host_set::update(const snapshot& now_there, steady_time now) {
       drop(*old++);
     }
     // Who was there before us is not new.
-    hosts_.push_back(new host{i, first_update_ ? now - options_.balance.warm_up.window : now});
+    hosts_.push_back(new host{i, first_update_ ? later(now, -options_.balance.warm_up.window) : now});
     tell(host_event::kind::joined, *hosts_.back());
   }
   while (old != before.end()) drop(*old++);
@@ -192,6 +197,8 @@ void host_set::check_failed(host& h, std::string_view why) {
 
 void host_set::ended(host& h, call_result outcome, duration latency, steady_time now) {
   if (outcome == call_result::ignored) return;
+  h.failing.record(outcome != call_result::success);
+  (outcome == call_result::success ? last_good_ : h.last_failed) = now;
   if (options_.balance.kind == algorithm::peak_ewma) {
     const auto failed = outcome != call_result::success;
     h.latency.record(failed ? std::max(latency, options_.balance.failure_penalty) : latency,
@@ -199,8 +206,11 @@ void host_set::ended(host& h, call_result outcome, duration latency, steady_time
   }
   // A host that has left may still have calls; its record is no longer the detector's.
   if (!options_.outlier || !h.listed) return;
-  if (const auto cause = outliers_.report(h.outlier, outcome, now))
+  if (const auto cause = outliers_.report(h.outlier, outcome, now)) {
     tell(host_event::kind::ejected, h, h.outlier.why, cause);
+  } else if (outcome == call_result::success && outliers_.restore(h.outlier)) {
+    returned(h, now);
+  }
 }
 
 void host_set::sweep(steady_time now) {
@@ -209,11 +219,41 @@ void host_set::sweep(steady_time now) {
   for (const auto& h : hosts_) records.push_back(&h->outlier);
   for (const auto& change : outliers_.sweep(records, now)) {
     const auto at = std::ranges::find_if(hosts_, [&](const host_ptr& h) { return &h->outlier == change.record; });
-    if (change.what == outlier_change::kind::ejected)
+    if (change.what == outlier_change::kind::ejected) {
       tell(host_event::kind::ejected, **at, (*at)->outlier.why, change.cause);
-    else
-      tell(host_event::kind::returned, **at);
+    } else {
+      returned(**at, now);
+    }
   }
+}
+
+// As one that is new: what was known about it is from before.
+void host_set::returned(host& h, steady_time now) {
+  h.warm_from = now;
+  h.failing = {};
+  tell(host_event::kind::returned, h);
+}
+
+bool host_set::others_answer(const host& failed, std::string_view subset, steady_time now) const {
+  constexpr auto for_a_while = std::chrono::seconds{1}, lately = std::chrono::seconds{10};
+  const group* within = nullptr;
+  for (const auto& g : groups_)
+    if (g->which != nullptr && g->which->name == subset) within = g.get();
+  // A failure of a while ago is forgotten, but not when nobody has answered since: then all of them may be gone.
+  const bool answers = time_between(last_good_, now) < lately;
+  std::size_t others = 0, called = 0;
+  double failing = 0;
+  for (const auto& h : hosts_) {
+    const bool takes_calls = usable(h->info.state) && !h->check_failed && h->info.weight > 0;
+    if (h.get() == &failed || !takes_calls || (within != nullptr && !within->has(*h))) continue;
+    ++others;
+    const auto share = h->outlier.ejected ? 1 : h->failing.share();
+    const bool forgotten = share > 0.5 && answers && time_between(h->last_failed, now) >= for_a_while;
+    if (!h->failing.known() || forgotten) continue;
+    ++called;
+    failing += share;
+  }
+  return others > 0 && failing * 2 <= static_cast<double>(called);
 }
 
 host_set::group* host_set::find_group(std::string_view name) {
@@ -312,6 +352,7 @@ result<picked> host_set::pick(const pick_request& request, steady_time now) {
     return *std::move(chosen);
   }
   if (request.tried.empty()) return nothing_to_pick(*g);
+  if (auto chosen = pick_ejected(*g, request)) return *std::move(chosen);
   auto again = request;
   again.tried = {};
   if (auto chosen = pick_of(*g, again, now)) {
@@ -319,6 +360,18 @@ result<picked> host_set::pick(const pick_request& request, steady_time now) {
     return *std::move(chosen);
   }
   return nothing_to_pick(*g);
+}
+
+// The one whose ejection has lasted longest.
+std::optional<picked> host_set::pick_ejected(const group& g, const pick_request& request) {
+  host* best = nullptr;
+  for (const auto& h : hosts_) {
+    if (!h->outlier.ejected || !usable(h->info.state) || h->check_failed || h->info.weight == 0 || !g.has(*h)) continue;
+    if (std::ranges::find(request.tried, h) != request.tried.end()) continue;
+    if (best == nullptr || h->outlier.ejected_at < best->outlier.ejected_at) best = h.get();
+  }
+  if (best == nullptr) return std::nullopt;
+  return make_picked(best, pick_reason::last_resort);
 }
 
 std::optional<picked> host_set::pick_of(const group& g, const pick_request& request, steady_time now) {

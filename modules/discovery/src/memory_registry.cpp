@@ -1,3 +1,4 @@
+#include <weft/base/saturating.hpp>
 #include <weft/discovery/memory_hub.hpp>
 #include <weft/runtime/sync.hpp>
 
@@ -57,7 +58,7 @@ bool memory_hub::heartbeat(std::string_view space, std::string_view service, std
   const auto at = s->entries.find(id);
   if (at == s->entries.end()) return false;
   auto& e = at->second;
-  const auto expired = e.what.ttl > duration::zero() && now - e.last_heartbeat >= e.what.ttl;
+  const auto expired = e.what.ttl > duration::zero() && time_between(e.last_heartbeat, now) >= e.what.ttl;
   const auto changes = e.reported != state || expired;
   e.reported = state;
   e.last_heartbeat = now;
@@ -75,17 +76,17 @@ memory_hub::view memory_hub::look(std::string_view space, std::string_view servi
     auto& e = at->second;
     auto state = e.reported;
     if (e.what.ttl > duration::zero()) {
-      const auto ends = e.last_heartbeat + e.what.ttl;
+      const auto ends = later(e.last_heartbeat, e.what.ttl);
       if (now >= ends)
         state = health_state::critical;
       else
         wake_at(ends);
       if (const auto grace = e.what.remove_critical_after; grace > duration::zero() && now >= ends) {
-        if (now >= ends + grace) {
+        if (now >= later(ends, grace)) {
           at = s->entries.erase(at);
           continue;
         }
-        wake_at(ends + grace);
+        wake_at(later(ends, grace));
       }
     }
     v.now.instances.push_back(e.what.self);

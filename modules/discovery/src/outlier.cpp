@@ -1,3 +1,4 @@
+#include <weft/base/saturating.hpp>
 #include <weft/discovery/outlier.hpp>
 
 #include <fmt/format.h>
@@ -59,6 +60,14 @@ void outlier_detector::forget(outlier_record& record) noexcept {
   record = {};
 }
 
+bool outlier_detector::restore(outlier_record& record) noexcept {
+  if (!record.ejected) return false;
+  record.ejected = false;
+  record.failures_in_row = record.gateway_in_row = record.local_in_row = 0;
+  --ejected_;
+  return true;
+}
+
 bool outlier_detector::may_eject() const noexcept {
   if (ejected_ == 0 && options_.first == first_ejection::always) return hosts_ > 0;
   return 100.0 * static_cast<double>(ejected_ + 1) <= options_.max_ejection_percent * static_cast<double>(hosts_);
@@ -67,11 +76,10 @@ bool outlier_detector::may_eject() const noexcept {
 bool outlier_detector::eject(outlier_record& record, steady_time now, std::string why) {
   if (record.ejected || !may_eject()) return false;
   // Not beyond the step that reaches the longest ejection: from there it would take that many good sweeps to forgive.
-  if (options_.base_ejection * (record.multiplier + 1) < options_.max_ejection + options_.base_ejection)
-    ++record.multiplier;
+  if (saturating_multiply(options_.base_ejection, record.multiplier) < options_.max_ejection) ++record.multiplier;
   record.ejected = true;
   record.ejected_at = now;
-  record.ejected_for = std::min(options_.base_ejection * record.multiplier, options_.max_ejection);
+  record.ejected_for = std::min(saturating_multiply(options_.base_ejection, record.multiplier), options_.max_ejection);
   record.why = fmt::format("{}, for {:.6g} s", why, seconds(record.ejected_for));
   ++ejected_;
   return true;
@@ -106,11 +114,11 @@ std::vector<outlier_change> outlier_detector::sweep(std::span<outlier_record* co
   std::vector<outlier_change> changes;
   for (auto* record : records) {
     if (!record->ejected) {
-      if (record->multiplier > 0) --record->multiplier;
-    } else if (now - record->ejected_at >= record->ejected_for) {
-      record->ejected = false;
-      record->failures_in_row = record->gateway_in_row = record->local_in_row = 0;
-      --ejected_;
+      // An interval without calls shows nothing, and one of mostly failures shows the contrary.
+      const bool good = record->succeeded > 0 && record->succeeded >= record->requests - record->succeeded;
+      if (record->multiplier > 0 && good) --record->multiplier;
+    } else if (time_between(record->ejected_at, now) >= record->ejected_for) {
+      restore(*record);
       changes.push_back({outlier_change::kind::returned, record});
     }
   }

@@ -75,8 +75,13 @@ TEST(BlockingQuery, PausesDoubleUpToTheLastAndEndWithAnAnswer) {
     now = q.not_before + 1h;
   }
   EXPECT_EQ(query.failures(), 9u);
+  // A14: the answer to the first question, and then a failure of the one that blocks, is no reason to hurry.
   query.answered(7, now);
   EXPECT_EQ(query.next(now).not_before, now);
+  query.failed(now, random);
+  EXPECT_GE(query.next(now).not_before - now, 30s);
+  query.answered(7, now);
+  now += 1h;
   query.failed(now, random);
   EXPECT_EQ(query.index(), 7u);  // a failure says nothing about the index
   EXPECT_LE(query.next(now).not_before - now, 1s);

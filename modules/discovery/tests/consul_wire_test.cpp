@@ -22,6 +22,32 @@ constexpr std::string_view two_entries = R"([
    "Checks": [{"CheckID": "serfHealth", "Status": "passing"}, {"CheckID": "c", "Status": "warning"}]}
 ])";
 
+std::string entry_of(std::string_view node, std::string_view id, int port) {
+  return R"({"Node": {"Node": ")" + std::string{node} + R"(", "Address": "10.0.0.1"}, "Service": {"ID": ")" +
+         std::string{id} + R"(", "Service": "posts", "Port": )" + std::to_string(port) + "}, \"Checks\": []}";
+}
+
+// A16: a service's ID is unique on its node only.
+TEST(ConsulWire, TellsInstancesOfDifferentNodesApart) {
+  const auto all = decode_health("[" + entry_of("n2", "posts", 2) + "," + entry_of("n1", "posts", 1) + "," +
+                                 entry_of("n1", "posts-7", 3) + "]")
+                       .value()
+                       .instances;
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].id, "posts-7") << "one that is alone keeps its ID";
+  EXPECT_EQ(all[1].id, "posts@n1");
+  EXPECT_EQ(all[1].where.port, 1);
+  EXPECT_EQ(all[2].id, "posts@n2");
+  EXPECT_EQ(all[2].where.port, 2);
+}
+
+// B4: what Consul says that is no JSON is its fault.
+TEST(ConsulWire, BrokenAnswersAreDataLoss) {
+  EXPECT_EQ(decode_health("[{").error().code(), errc::data_loss);
+  EXPECT_EQ(decode_kv("nothing").error().code(), errc::data_loss);
+  EXPECT_EQ(decode_session_id("").error().code(), errc::data_loss);
+}
+
 TEST(ConsulWire, ReadsHealth) {
   const auto all = decode_health(two_entries).value().instances;
   ASSERT_EQ(all.size(), 2u);

@@ -97,6 +97,82 @@ TEST_F(HostSet, KeepsAHostAsLongAsItsIdAndPlaceStay) {
   EXPECT_EQ(events_, (std::vector<std::string>{"left h01", "joined h01", "left h02", "joined h03"}));
 }
 
+// Survivor D02: a host that leaves while it is ejected gives its place free for the next.
+TEST_F(HostSet, AHostThatLeavesTellsTheDetector) {
+  make(numbered_instances(4), {.outlier = outlier_options{.max_ejection_percent = 25}});
+  fail_times("h00", 5);
+  ASSERT_TRUE(at("h00").outlier.ejected);
+  fail_times("h01", 5);
+  ASSERT_FALSE(at("h01").outlier.ejected) << "one of four is the most";
+  auto rest = numbered_instances(5);
+  rest.erase(rest.begin());
+  set_->update(listing(rest), now_);
+  fail_times("h01", 1);
+  EXPECT_TRUE(at("h01").outlier.ejected);
+}
+
+// B3: a host that comes back from an ejection starts slowly, as one that is new.
+TEST_F(HostSet, AHostThatReturnsStartsSlowly) {
+  make(numbered_instances(4), {.balance = {.warm_up = {.window = 60s}}});
+  EXPECT_GT(effective_weight(at("h00"), set_->options().balance.warm_up, now_), 0.99);
+  fail_times("h00", 5);
+  now_ += 30s;
+  set_->sweep(now_);
+  ASSERT_FALSE(at("h00").outlier.ejected);
+  EXPECT_LT(effective_weight(at("h00"), set_->options().balance.warm_up, now_), 0.2);
+  const auto seen = pick_many(1000);
+  EXPECT_LT(seen.at("h00"), 200);
+  now_ += 60s;
+  EXPECT_GT(effective_weight(at("h00"), set_->options().balance.warm_up, now_), 0.99);
+}
+
+// B1: whether a failure is the host's or the service's is what the others say.
+TEST_F(HostSet, KnowsWhetherOthersAnswer) {
+  make(numbered_instances(1));
+  EXPECT_FALSE(set_->others_answer(at("h00"), {}, now_)) << "there is no other";
+  make(numbered_instances(3), {.outlier = std::nullopt});
+  EXPECT_TRUE(set_->others_answer(at("h00"), {}, now_)) << "of those who were not asked the best is thought";
+  fail_times("h01", 3);
+  EXPECT_FALSE(set_->others_answer(at("h00"), {}, now_)) << "all that is known is that another fails, too";
+  fail_times("h02", 3, good);
+  EXPECT_TRUE(set_->others_answer(at("h00"), {}, now_));
+  EXPECT_TRUE(set_->others_answer(at("h01"), {}, now_));
+  fail_times("h02", 6);
+  EXPECT_FALSE(set_->others_answer(at("h01"), {}, now_));
+}
+
+// B1: a rolling restart of two. The first is back but still ejected when the second goes: the call that has tried the
+// second goes to the first, and finds it well.
+TEST_F(HostSet, AnEjectedHostIsTheLastResort) {
+  make(numbered_instances(2));
+  fail_times("h00", 5);
+  ASSERT_TRUE(at("h00").outlier.ejected);
+  EXPECT_FALSE(set_->others_answer(at("h01"), {}, now_)) << "it has failed just now";
+  now_ += 2s;
+  EXPECT_FALSE(set_->others_answer(at("h01"), {}, now_)) << "nobody has answered since";
+  set_->pick({}, now_).value().end(good, now_, 1ms);
+  EXPECT_TRUE(set_->others_answer(at("h01"), {}, now_));
+  const std::vector<host_ptr> tried{host_ptr{&at("h01")}};
+  for (int i = 0; i < 10; ++i) {
+    auto p = set_->pick({.tried = tried}, now_).value();
+    EXPECT_EQ(p.target().id, "h00");
+    EXPECT_EQ(p.reason(), pick_reason::last_resort);
+  }
+  EXPECT_EQ(pick_many(20).at("h01"), 20) << "but no first choice";
+  events_.clear();
+  set_->pick({.tried = tried}, now_).value().end(good, now_, 1ms);
+  EXPECT_EQ(events_, (std::vector<std::string>{"returned h00"}));
+  EXPECT_EQ(set_->count().ejected, 0u);
+}
+
+// A12: what is told of events is code of others.
+TEST_F(HostSet, AListenerThatThrowsIsDropped) {
+  make(numbered_instances(2));
+  set_->on_event = [](const host_event&) { throw 42; };
+  set_->check_failed(at("h00"), "status 503");
+  EXPECT_TRUE(at("h00").check_failed);
+}
+
 TEST_F(HostSet, ADrainingHostGetsNoNewCallsEvenInPanic) {
   auto instances = numbered_instances(2);
   make(instances);

@@ -140,16 +140,42 @@ TEST_F(Outlier, EachGoodIntervalForgivesOneStep) {
     static_cast<void>(until_returned(0));
   }
   EXPECT_EQ(records_[0].multiplier, 3u);  // the sweep that ends the ejection forgives nothing
+  const auto answer_well = [&] { EXPECT_FALSE(detector_.report(records_[0], call_result::success, now_)); };
   now_ += 10s;
+  answer_well();
   static_cast<void>(sweep());
   EXPECT_EQ(records_[0].multiplier, 2u);
   EXPECT_TRUE(fail_times(0, 5));
   EXPECT_EQ(records_[0].ejected_for, 90s);
   static_cast<void>(until_returned(0));
-  for (int i = 0; i < 10; ++i) static_cast<void>(sweep());
+  for (int i = 0; i < 10; ++i) answer_well(), static_cast<void>(sweep());
   EXPECT_EQ(records_[0].multiplier, 0u);
   EXPECT_TRUE(fail_times(0, 5));
   EXPECT_EQ(records_[0].ejected_for, 30s);
+}
+
+// B3: a host that always fails but is called rarely is not forgiven in the intervals without a call, nor by one in
+// which it failed.
+TEST_F(Outlier, AnIntervalWithoutAGoodAnswerForgivesNothing) {
+  make(10);
+  EXPECT_TRUE(fail_times(0, 5));
+  static_cast<void>(until_returned(0));
+  for (int i = 0; i < 10; ++i) static_cast<void>(sweep());
+  EXPECT_FALSE(fail_times(0, 2));
+  static_cast<void>(sweep());
+  EXPECT_TRUE(fail_times(0, 3));
+  EXPECT_EQ(records_[0].ejected_for, 60s);
+}
+
+// A11: durations without limit.
+TEST_F(Outlier, EjectionsWithoutLimitAreNoOverflow) {
+  make(10, {.base_ejection = duration::max() / 2, .max_ejection = duration::max()});
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(fail_times(0, 5));
+    EXPECT_GE(records_[0].ejected_for, duration::max() / 2);
+    detector_.forget(records_[0]);
+    records_[0].multiplier = 3;
+  }
 }
 
 TEST_F(Outlier, AnEjectionEndsAtTheFirstSweepAfterItsTime) {

@@ -1,3 +1,5 @@
+#include <weft/base/saturating.hpp>
+
 #include <cmath>
 
 #include "balancers.hpp"
@@ -50,7 +52,7 @@ result<> balancing::validate() const {
 
 double effective_weight(const host& h, const slow_start& warm_up, steady_time now) noexcept {
   const auto weight = static_cast<double>(h.info.weight);
-  const auto age = now - h.warm_from;
+  const auto age = time_between(h.warm_from, now);
   if (age >= warm_up.window) return weight;
   auto factor = static_cast<double>(age.count()) / static_cast<double>(warm_up.window.count());
   if (warm_up.aggression != 1) factor = std::pow(std::max(factor, 0.0), 1 / warm_up.aggression);

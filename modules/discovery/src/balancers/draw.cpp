@@ -1,4 +1,6 @@
 // By chance: random, least request, peak EWMA.
+#include <weft/base/saturating.hpp>
+
 #include "balancers.hpp"
 
 namespace weft::discovery {
@@ -19,7 +21,8 @@ void weighted_draw::weigh(steady_time now) {
     sum += w;
     if (w != places_.front().own) uniform_ = false;
     // A weight that still grows is looked up again after a 64th of its way.
-    if (now - h->warm_from < warm_up_.window) weigh_at_ = now + std::max(warm_up_.window / 64, duration{1});
+    if (time_between(h->warm_from, now) < warm_up_.window)
+      weigh_at_ = later(now, std::max(warm_up_.window / 64, duration{1}));
   }
   if (!uniform_) share_places(sum);
 }

@@ -1,4 +1,5 @@
 #include <weft/discovery/election.hpp>
+#include <weft/runtime/guarded.hpp>
 #include <weft/runtime/sleep.hpp>
 #include <weft/runtime/task_group.hpp>
 
@@ -38,7 +39,10 @@ void election_state::seen(std::string_view holder) noexcept {
 // --- leader_election ---
 
 leader_election::leader_election(api& consul, election_options options)
-    : consul_{consul}, options_{std::move(options)}, state_{options_.session.ttl} {
+    : consul_{consul},
+      options_{std::move(options)},
+      state_{options_.session.ttl},
+      delays_{{.initial = options_.retry, .max = saturating_multiply(options_.retry, 4)}} {
   if (options_.key.empty()) throw std::invalid_argument{"leader election: key is empty"};
   if (const auto good = encode_session(options_.session); !good)
     throw std::invalid_argument{"leader election: " + good.error().describe()};
@@ -49,8 +53,12 @@ bool leader_election::leading() const noexcept { return state_.leading(consul_.h
 void leader_election::tell() {
   if (const auto now = leading(); now != told_) {
     told_ = now;
-    if (on_change) on_change(now);
+    if (on_change) static_cast<void>(guarded_call([&] { on_change(now); }));
   }
+}
+
+void leader_election::tell_problem(const error& e) {
+  if (on_problem) static_cast<void>(guarded_call([&] { on_problem(e); }));
 }
 
 task<void> leader_election::run(context ctx) {
@@ -67,7 +75,7 @@ task<void> leader_election::run(context ctx) {
 task<void> leader_election::keep_session(leader_election& self, context ctx) {
   auto& l = self.consul_.home();
   const auto short_pause = std::min<duration>(self.options_.retry, self.options_.session.ttl / 10);
-  for (auto wake = l.now() + short_pause; co_await sleep(l, ctx, wake); wake = l.now() + short_pause) {
+  for (auto wake = later(l.now(), short_pause); co_await sleep(l, ctx, wake); wake = later(l.now(), short_pause)) {
     auto& state = self.state_;
     if (state.session().empty()) continue;
     if (l.now() >= state.valid_until()) {
@@ -82,8 +90,8 @@ task<void> leader_election::keep_session(leader_election& self, context ctx) {
         state.renewed(asked);
       } else if (done.error().code() == errc::not_found) {
         state.ended();
-      } else if (self.on_problem && ctx.check(l.now())) {
-        self.on_problem(done.error());
+      } else if (ctx.check(l.now())) {
+        self.tell_problem(done.error());
       }
     }
     self.tell();
@@ -95,9 +103,10 @@ task<void> leader_election::contend(leader_election& self, context ctx) {
   while (ctx.check(l.now())) {
     auto done = co_await self.step(ctx);
     self.tell();
+    if (done) self.delays_.succeeded(l.now());
     if (done || !ctx.check(l.now())) continue;
-    if (self.on_problem) self.on_problem(done.error());
-    if (!co_await sleep(l, ctx, self.options_.retry)) co_return;
+    self.tell_problem(done.error());
+    if (!co_await sleep(l, ctx, self.delays_.next(l.now(), l.random()))) co_return;
   }
 }
 

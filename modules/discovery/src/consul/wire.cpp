@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 namespace weft::discovery::consul {
 namespace {
@@ -138,20 +139,49 @@ result<std::string> encode_registration(const registration& r) {
   return json::serialize(service);
 }
 
+namespace {
+
+result<json::value> parse_answer(std::string_view text) {
+  auto tree = json::parse(text);
+  if (!tree) return unexpected_answer(tree.error().message());
+  return tree;
+}
+
+// A service's ID is unique on its node only. Where several nodes have the same, each is told by its node too, so that
+// whoever looks sees the same names; where one has it alone, the ID is enough.
+void tell_by_node(std::vector<instance>& all, const std::vector<std::string>& nodes) {
+  std::map<std::string, std::size_t> times;
+  for (const auto& i : all) ++times[i.id];
+  for (std::size_t n = 0; n < all.size(); ++n)
+    if (times[all[n].id] > 1) all[n].id += "@" + nodes[n];
+}
+
+std::string node_of(const object& entry) {
+  const auto& node = object_at(entry, "Node");
+  for (const auto* name : {"Node", "ID", "Address"})
+    if (auto text = text_at(node, name); !text.empty()) return text;
+  return {};
+}
+
+}  // namespace
+
 result<snapshot> decode_health(std::string_view text) {
-  WEFT_TRY(const auto tree, json::parse(text));
+  WEFT_TRY(const auto tree, parse_answer(text));
   if (!tree.is_array()) return unexpected_answer("health is no list");
   std::vector<instance> all;
+  std::vector<std::string> nodes;
   for (const auto& entry : tree.get_array()) {
     if (!entry.is_object()) return unexpected_answer("an entry of health is no object");
     WEFT_TRY(auto i, decode_entry(entry.get_object()));
     all.push_back(std::move(i));
+    nodes.push_back(node_of(entry.get_object()));
   }
+  tell_by_node(all, nodes);
   return make_snapshot(std::move(all));
 }
 
 result<std::optional<kv_entry>> decode_kv(std::string_view text) {
-  WEFT_TRY(const auto tree, json::parse(text));
+  WEFT_TRY(const auto tree, parse_answer(text));
   if (!tree.is_array()) return unexpected_answer("keys are no list");
   if (tree.get_array().empty()) return std::nullopt;
   if (!tree.get_array()[0].is_object()) return unexpected_answer("a key is no object");
@@ -179,7 +209,7 @@ result<std::string> encode_session(const session_options& s) {
 }
 
 result<std::string> decode_session_id(std::string_view text) {
-  WEFT_TRY(const auto tree, json::parse(text));
+  WEFT_TRY(const auto tree, parse_answer(text));
   auto id = tree.is_object() ? text_at(tree.get_object(), "ID") : std::string{};
   if (id.empty()) return unexpected_answer("a session without an ID");
   return id;

@@ -12,7 +12,9 @@
 // - An index that goes backwards is a reset; one below 1 counts as 1, or the next question would not block.
 // - The server may take up to wait / 16 longer than asked; only then, and a little for the way, has it fallen silent.
 // - An answer does not mean a change: compare. Answers that come in quick succession are limited in rate.
-// - Failures are followed by pauses that double up to a minute, each drawn from its upper half.
+// - Failures are followed by pauses that double up to a minute, each drawn from its upper half. Answers forgive them
+//   once they have gone on for as long as the last pause.
+#include <weft/runtime/backoff.hpp>
 #include <weft/runtime/rng.hpp>
 #include <weft/runtime/timer.hpp>
 
@@ -32,7 +34,9 @@ struct blocking_query_options {
 class blocking_query {
  public:
   explicit blocking_query(blocking_query_options options = {}) noexcept
-      : options_{options}, allowance_{static_cast<double>(options.burst)} {}
+      : options_{options},
+        delays_{{.initial = options.first_backoff, .max = options.last_backoff}},
+        allowance_{static_cast<double>(options.burst)} {}
 
   struct question {
     std::uint64_t index = 0;  // 0: none, so that the answer comes at once
@@ -47,12 +51,12 @@ class blocking_query {
   void failed(steady_time now, rng& random) noexcept;
 
   [[nodiscard]] std::uint64_t index() const noexcept { return index_; }
-  [[nodiscard]] unsigned failures() const noexcept { return failures_; }  // in a row
+  [[nodiscard]] unsigned failures() const noexcept { return delays_.failures(); }  // in a row
 
  private:
   blocking_query_options options_;
   std::uint64_t index_ = 0;
-  unsigned failures_ = 0;
+  backoff delays_;
   steady_time not_before_ = steady_time::min();
   double allowance_;  // questions
   steady_time counted_at_ = steady_time::min();

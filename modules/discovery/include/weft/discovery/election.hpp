@@ -10,7 +10,9 @@
 // A leader believes in itself only as long as its session certainly lives: for its TTL since it last asked for renewal.
 // Consul waits at least that long before it ends a session, so two never lead at once, if clocks run at the same speed.
 // What must not happen twice all the same needs a fence: fence() grows with each new holder of the lock.
+#include <weft/base/saturating.hpp>
 #include <weft/discovery/consul.hpp>
+#include <weft/runtime/backoff.hpp>
 
 #include <functional>
 #include <string>
@@ -21,7 +23,8 @@ struct election_options {
   std::string key;
   std::string value{};  // for whoever reads the key: who leads
   session_options session;
-  duration retry = std::chrono::seconds{5};  // after a failure, and after a lock was refused
+  // After a failure, and after a lock was refused. Further failures in a row wait longer, up to four times as long.
+  duration retry = std::chrono::seconds{5};
 };
 
 // Who leads by when, as a sans-I/O core: the driver reports what Consul said, with the time before it asked.
@@ -38,8 +41,8 @@ class election_state {
   [[nodiscard]] need next(steady_time now) const noexcept;
   [[nodiscard]] bool leading(steady_time now) const noexcept { return locked_ && now < valid_until(); }
   [[nodiscard]] const std::string& session() const noexcept { return session_; }
-  [[nodiscard]] steady_time renew_at() const noexcept { return asked_ + ttl_ / 2; }
-  [[nodiscard]] steady_time valid_until() const noexcept { return asked_ + ttl_; }
+  [[nodiscard]] steady_time renew_at() const noexcept { return later(asked_, ttl_ / 2); }
+  [[nodiscard]] steady_time valid_until() const noexcept { return later(asked_, ttl_); }
 
   void created(std::string session, steady_time asked);
   void renewed(steady_time asked) noexcept;  // of the session there is
@@ -67,7 +70,7 @@ class leader_election {
   // Of the lock as this candidate took it last; 0 before.
   [[nodiscard]] std::uint64_t fence() const noexcept { return fence_; }
   [[nodiscard]] const std::string& session() const noexcept { return state_.session(); }
-  std::function<void(bool leading)> on_change;
+  std::function<void(bool leading)> on_change;  // what it throws is dropped, here and below
   // What went wrong; it tries again by itself.
   std::function<void(const error&)> on_problem;
 
@@ -80,11 +83,13 @@ class leader_election {
   task<result<>> await_change(context ctx);
   task<void> give_back();
   void tell();
+  void tell_problem(const error& e);
 
   api& consul_;
   election_options options_;
   election_state state_;
   blocking_query query_;
+  backoff delays_;
   std::uint64_t fence_ = 0;
   bool told_ = false;
 };

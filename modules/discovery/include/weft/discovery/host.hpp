@@ -26,6 +26,22 @@ class peak_latency {
   bool known_ = false;
 };
 
+// The part of the last calls that failed: each counts a quarter of what is still open.
+class failing_share {
+ public:
+  void record(bool failed) noexcept {
+    const double now = failed ? 1 : 0;
+    share_ = known_ ? share_ + (now - share_) / 4 : now;
+    known_ = true;
+  }
+  [[nodiscard]] bool known() const noexcept { return known_; }
+  [[nodiscard]] double share() const noexcept { return share_; }
+
+ private:
+  double share_ = 0;
+  bool known_ = false;
+};
+
 class host final : public boost::intrusive_ref_counter<host, boost::thread_unsafe_counter> {
  public:
   host(instance what, steady_time now);
@@ -36,6 +52,8 @@ class host final : public boost::intrusive_ref_counter<host, boost::thread_unsaf
   steady_time warm_from;     // when it came, or came back: slow start counts from here
   peak_latency latency;
   outlier_record outlier;
+  failing_share failing;
+  steady_time last_failed{};
   bool check_failed = false;  // by our own active check
   bool listed = true;         // still in its host_set
 

@@ -11,6 +11,9 @@
 // A host is picked when it is healthy: usable in the registry, good at its checks, not ejected, not draining. When too
 // few are, the trouble may be ours, and all that do not drain share the calls (panic). One loop.
 //
+// A call that has tried all healthy hosts goes to an ejected one before it goes to the same again: after a rolling
+// restart that one may be back. When it answers well its ejection ends.
+//
 // Of instances with different priorities those of the lowest take the calls, as long as one of them is healthy and was
 // not tried by this call; then those of the next. While a later priority has a healthy instance there is no panic.
 #include <weft/discovery/balancer.hpp>
@@ -70,6 +73,7 @@ enum class pick_reason : std::uint8_t {
   subset_fallback,  // the subset has no host
   panic,            // too few are healthy to trust the signs
   standby,          // of a later priority, since those before have no healthy instance, or this call has tried them
+  last_resort,      // ejected, and this call has tried all others
   all_tried,        // every host was tried before
 };
 inline constexpr std::size_t pick_reasons = static_cast<std::size_t>(pick_reason::all_tried) + 1;
@@ -139,6 +143,11 @@ class host_set {
   // unprocessed().
   [[nodiscard]] result<picked> pick(const pick_request& request, steady_time now);
 
+  // Whether the service is well without that host, so that a failure there is a matter of the host alone: there are
+  // others in the subset, and calls to them did not mostly fail. Of hosts that were not called yet, and of those that
+  // failed a while ago while the service answers, the best is thought.
+  [[nodiscard]] bool others_answer(const host& failed, std::string_view subset, steady_time now) const;
+
   [[nodiscard]] const std::string& service() const noexcept { return service_; }
   [[nodiscard]] const host_set_options& options() const noexcept { return options_; }
   [[nodiscard]] std::span<const host_ptr> hosts() const noexcept { return hosts_; }  // by id
@@ -153,6 +162,7 @@ class host_set {
   struct tier;
   struct group;
   void ended(host& h, call_result outcome, duration latency, steady_time now);
+  void returned(host& h, steady_time now);
   void tell(host_event::kind what, const host& h, std::string_view why = {}, std::optional<ejection_cause> cause = {});
   [[nodiscard]] group* find_group(std::string_view subset);
   void rebuild(group& g, steady_time now);
@@ -161,6 +171,7 @@ class host_set {
   [[nodiscard]] std::optional<picked> pick_of(const group& g, const pick_request& request, steady_time now);
   [[nodiscard]] std::optional<picked> pick_in(const tier& t, const pick_context& context, const pick_request& request);
   [[nodiscard]] picked make_picked(host* h, pick_reason reason);
+  [[nodiscard]] std::optional<picked> pick_ejected(const group& g, const pick_request& request);
   [[nodiscard]] std::unexpected<error> nothing_to_pick(const group& g) const;
 
   std::string service_;
@@ -172,6 +183,7 @@ class host_set {
   boost::intrusive_ptr<picked::link> link_;
   std::uint64_t version_ = 1;  // of what groups are built from
   bool first_update_ = true;
+  steady_time last_good_ = steady_time::min();  // answer of any host
 };
 
 }  // namespace weft::discovery

@@ -29,7 +29,9 @@ enum class health_state : std::uint8_t {
 using label_map = std::map<std::string, std::string, std::less<>>;
 
 struct instance {
-  std::string id;  // unique in its service, and the same for as long as the instance lives
+  // Unique in its service, and the same for as long as the instance lives. Consul's service ID; where several nodes
+  // have the same one, "ID@node".
+  std::string id;
   std::string service;
   net::endpoint where;       // a name or a literal address, and a port
   std::string zone;          // empty: not known

@@ -77,7 +77,7 @@ enum class ejection_cause : std::uint8_t {
 struct outlier_record {
   std::uint32_t failures_in_row = 0, gateway_in_row = 0, local_in_row = 0;
   std::uint32_t requests = 0, succeeded = 0;  // since the last sweep
-  std::uint32_t multiplier = 0;  // of base_ejection; one step less for each sweep that finds it in good order
+  std::uint32_t multiplier = 0;  // of base_ejection; one step less for each interval in which it answered mostly well
   bool ejected = false;
   steady_time ejected_at{};
   duration ejected_for{};
@@ -97,6 +97,8 @@ class outlier_detector {
 
   // How many there are now, ejected ones included.
   void set_hosts(std::size_t count) noexcept { hosts_ = count; }
+  // Ends an ejection before its time, since the host has answered well; false when it was not ejected.
+  bool restore(outlier_record& record) noexcept;
   // A host that was ejected is gone.
   void forget(outlier_record& record) noexcept;
   [[nodiscard]] std::size_t ejected() const noexcept { return ejected_; }

@@ -10,6 +10,7 @@
 // restarted, or lost us in a partition). While the registry cannot be reached it tries on, with pauses that grow from
 // 0.5 s to 15 s, spread at random so that a fleet does not come back at once. One loop; the registry outlives it.
 #include <weft/discovery/registry.hpp>
+#include <weft/runtime/sync.hpp>
 #include <weft/runtime/task_group.hpp>
 
 #include <functional>
@@ -22,14 +23,16 @@ class registrar {
   enum class standing : std::uint8_t { not_started, registering, registered, left };
 
   // `changed` is told of every change of standing, of every trouble, also when a heartbeat was not heard, and of its
-  // end: for logs and health checks.
+  // end: for logs and health checks. What it throws is dropped.
   registrar(loop& l, registry& where, registration what,
             std::function<void(standing, const std::optional<error>&)> changed = {});
   registrar(const registrar&) = delete;
   registrar& operator=(const registrar&) = delete;
 
   void start();
-  // Stops and takes the instance out. An error says that the registry was not told; it will learn by the ttl.
+  // Stops and takes the instance out. A registration that is under way is waited for first, so that it cannot arrive
+  // after its removal; when how it ended cannot be known, the registry is asked whether the instance has come back, and
+  // told again. An error says that the registry was not told; it will learn by the ttl. Bounded by `ctx`.
   task<result<>> leave(context ctx);
 
   [[nodiscard]] standing state() const noexcept { return state_; }
@@ -37,6 +40,8 @@ class registrar {
 
  private:
   task<void> keep(context ctx);
+  task<result<>> add_once();
+  task<result<>> take_out(context ctx);
   void become(standing s, const std::optional<error>& trouble);
 
   loop& loop_;
@@ -45,6 +50,8 @@ class registrar {
   std::function<void(standing, const std::optional<error>&)> changed_;
   standing state_ = standing::not_started;
   bool troubled_ = false;  // when it was told last
+  bool in_doubt_ = false;  // the last registration has no answer: it may still arrive
+  event quiet_;            // no registration is under way
   task_group tasks_;
 };
 

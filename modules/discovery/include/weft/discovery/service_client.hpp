@@ -12,8 +12,12 @@
 // Each attempt goes to an instance that the call has not tried, while there is one, and tells the instance's health
 // what came of it. What is sent along: X-Service-Name (the caller), X-Correlation-ID and traceparent of the context,
 // X-Request-Timeout-Ms (what is left of the deadline), and Authorization when there is a token source. A request is
-// sent again only if that is right: it is idempotent or carries Idempotency-Key, or certainly was not processed;
-// content that is streamed, or larger than `replay_bytes`, is sent once.
+// sent again only if that is right (base/replay.hpp): it is idempotent or carries Idempotency-Key, or certainly was not
+// processed. Content that is streamed, or larger than `replay_bytes`, is sent again in the last case only.
+//
+// A circuit_breaker among the policies counts calls, not attempts, and is about the service: a failure of one instance
+// while others answer is a matter for outlier detection and retries (docs/decisions/0006). Before the registry has
+// answered for the first time calls wait for it, within their deadline.
 //
 // get() and post() read an answer's content within the attempt, so that content which stalls or breaks off is tried
 // elsewhere and counts against the instance, as a head that does not come. send() hands content on as it arrives,
@@ -21,7 +25,8 @@
 //
 // The error of a call that failed tells what happened: "try 1 to 10.0.0.3:80 timed out after 300 ms; ...". A span of
 // the tracer has the same as events, and the metrics count it by reason (resilience/metrics.hpp; the pipeline is the
-// service).
+// service). weft_client_calls_total{service,code} counts the calls by how they ended, and
+// weft_client_call_duration_seconds{service} has their time.
 //
 // A cache and a fallback belong to a value rather than to a response: put a pipeline of that type around get().
 // One loop. The registry, token keeper, tracer and metrics outlive it.
@@ -44,7 +49,10 @@ struct service_client_options {
   host_set_options hosts;
   std::optional<health_check> check;  // none: the registry's word and outlier detection
   http::client_options http;
-  std::size_t replay_bytes = 64 * 1024;  // of content that is kept for another attempt
+  std::size_t replay_bytes = 64 * 1024;  // content beyond it is sent again only when it certainly was not taken
+  // How long a first call without a deadline waits for the registry's first answer; one that has a deadline waits for
+  // as long as it has.
+  duration registry_timeout = std::chrono::seconds{10};
   // Of an answer that is read whole: more is errc::resource_exhausted, not tried again, and nobody's fault.
   std::size_t content_limit = http::body::default_limit;
   http::token_keeper* token = nullptr;
@@ -76,15 +84,17 @@ class service_client {
       : service_client{l, where, options,
                        std::make_unique<resilience::pipeline<http::response>>(l, options.service,
                                                                               std::move(outermost_first)...)} {}
-  // With policies of configuration, which may change meanwhile. Null: none.
+  // With policies of configuration, which may change meanwhile: policy_set::at(). Throws std::invalid_argument for
+  // null.
   service_client(loop& l, registry& where, service_client_options options,
                  std::shared_ptr<resilience::policy_source> policies);
   ~service_client();
   service_client(const service_client&) = delete;
   service_client& operator=(const service_client&) = delete;
 
-  // Until the registry has answered for the first time.
+  // Until the registry has answered for the first time; ready_now() says whether it has.
   task<result<>> ready(context ctx);
+  [[nodiscard]] bool ready_now() const noexcept { return instances().registry().known; }
 
   // Any status is a response; an error is a failure to get one, after all attempts.
   task<result<http::response>> send(context ctx, http::request r, service_call call = {});
