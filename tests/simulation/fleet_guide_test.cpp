@@ -231,7 +231,7 @@ TEST(ResilienceGuide, ConfigurationIsReloadedAndStatesAreKept) {
   auto config = service::load<settings>({.files = {source.path}}).value();
   // [named]
   resilience::policy_set set{{config->policies}};
-  discovery::service_client posts_client{l, *w.services, {.service = "posts", .caller = "users"}, set.find("posts")};
+  discovery::service_client posts_client{l, *w.services, {.service = "posts", .caller = "users"}, set.at("posts")};
   // [/named]
   set.breaker("posts")->isolate(l.now());
   auto changed = std::string{yaml};

@@ -19,7 +19,7 @@ class posts_service {
         faults_wanted_{faults.enabled},
         events_{messages.publishing(core, "/posts")},
         repository_{settings.max_posts, events_.queue()},
-        users_client_{core.loop, core.registry, calls_to("users", "posts", core), core.policies.find("users")} {}
+        users_client_{core.loop, core.registry, calls_to("users", "posts", core), core.policies.at("users")} {}
 
   // Refer to this object.
   [[nodiscard]] weft::http::router routes() {

@@ -137,7 +137,7 @@ TEST_F(profile, has_the_posts_of_before_when_the_service_is_gone_and_says_why) {
   EXPECT_TRUE(kept.text("/reason").starts_with("try 1 to 10.0.0.2:80 ")) << kept.text("/reason");
   EXPECT_TRUE(kept.text("/reason").contains("stale cache: 1.")) << kept.text("/reason");
 
-  for (int i = 0; i < 3; ++i) look();
+  for (int i = 0; i < 5; ++i) look();
   EXPECT_TRUE(look().text("/reason").contains("breaker open: ")) << look().text("/reason");
 
   sim_.run_for(2min);  // too old to be served

@@ -34,6 +34,13 @@ struct found_posts {
   std::string reason;  // empty: they come from the service
 };
 
+// What a pipeline around the call keeps: described, so that the cache knows how large it is.
+struct remembered_posts {
+  std::vector<user_post> posts;
+  std::string trouble;  // of a fallback
+};
+BOOST_DESCRIBE_STRUCT(remembered_posts, (), (posts, trouble))
+
 class user_posts {
  public:
   // `policies`: the cache; null: none.
@@ -46,10 +53,7 @@ class user_posts {
   weft::task<weft::result<found_posts>> of(weft::context ctx, user_id id);
 
  private:
-  struct remembered {
-    std::vector<user_post> posts;
-    std::string trouble;  // of a fallback
-  };
+  using remembered = remembered_posts;
   using guard = weft::resilience::pipeline<remembered>;
   static guard make_guard(weft::loop& l, std::shared_ptr<weft::resilience::policy_source> policies);
   struct question {

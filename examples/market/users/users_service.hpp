@@ -17,8 +17,8 @@ class users_service {
   users_service(weft::service::core& core, weft::service::broker_link& messages, user_storage& storage)
       : events_{messages.publishing(core, "/users")},
         repository_{storage.repository(events_)},
-        posts_client_{core.loop, core.registry, calls_to("posts", "users", core), core.policies.find("posts")},
-        posts_{core.loop, posts_client_, core.policies.find("user_posts")} {
+        posts_client_{core.loop, core.registry, calls_to("posts", "users", core), core.policies.at("posts")},
+        posts_{core.loop, posts_client_, core.policies.at("user_posts")} {
     count_posts(messages.consuming(core, "users"), repository_);
     storage.relay_to(core, messages);
   }

@@ -57,6 +57,7 @@ application::impl::impl(program_options p, const host_settings& s)
   health.add("memory", memory_check(std::uint64_t{settings.health.memory_limit_mib} << 20));
   for (unsigned i = 1; i < all.size(); ++i) others.push_back(std::make_unique<other_core>(all.at(i)));
   policies.on_breaker_change([this](const resilience::breaker_event& e) { report_breaker(e); });
+  policies.measure(metrics);
   for (const auto& found : resilience::lint(resilience::policies{settings.policies}))
     if (found.severity == resilience::severity::warning) log.warning("configuration", {{"problem", found.describe()}});
   drain.on_deregister("registry", [this](context ctx) { return registration->leave(std::move(ctx)); });
