@@ -26,12 +26,12 @@ class peak_latency {
   bool known_ = false;
 };
 
-// The part of the last calls that failed: each counts a quarter of what is still open.
+// The part of the last calls that failed: each counts a quarter of what is still open. It starts at none, so that a single
+// failure, such as that of a connection from before a restart, condemns nobody.
 class failing_share {
  public:
   void record(bool failed) noexcept {
-    const double now = failed ? 1 : 0;
-    share_ = known_ ? share_ + (now - share_) / 4 : now;
+    share_ += ((failed ? 1 : 0) - share_) / 4;
     known_ = true;
   }
   [[nodiscard]] bool known() const noexcept { return known_; }
