@@ -62,6 +62,7 @@ struct application::impl {
   // Told to stop, a hook has the drain's hook timeout to end.
   task<result<>> run_start_hooks(weft::loop& l, task_group& starting, std::vector<named_start>& hooks);
   task<result<>> run_start_hook(weft::loop& l, task_group& starting, const named_start& hook);
+  [[nodiscard]] result<> check_policy_names() const;
   task<result<>> run_core_hooks(core_host& host, task_group& starting);
 
   program_options program;

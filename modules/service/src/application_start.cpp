@@ -4,6 +4,7 @@
 #include <weft/base/saturating.hpp>
 #include <weft/runtime/guarded.hpp>
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace weft::service {
@@ -100,6 +101,23 @@ result<std::unique_ptr<core_host>> application::impl::make_host(unsigned index) 
   return std::make_unique<core_host>(l, index, process, std::move(spans), *std::move(registry));
 }
 
+// The routes are made, so the names that they ask for are known. What is missing beside something similar that nobody
+// asks for is misspelt; what else is odd may be meant.
+result<> application::impl::check_policy_names() const {
+  const auto found = resilience::check_names(policies.asked(), {settings.policies});
+  for (const auto& missing : found) {
+    const auto similar = [&](const resilience::problem& unused) {
+      constexpr std::string_view prefix = "$.policies.";
+      return unused.severity == resilience::severity::warning &&
+             missing.what.contains("did you mean \"" + unused.path.substr(prefix.size()) + "\"");
+    };
+    if (missing.severity == resilience::severity::error && std::ranges::any_of(found, similar))
+      return fail(error{errc::invalid_argument, missing.what}.with_operation("policies").with_remedy(missing.remedy));
+    log.warning("configuration", {{"problem", missing.describe()}});
+  }
+  return {};
+}
+
 // Everything that must be there before the first request, then the listeners.
 task<result<>> application::impl::open_first(core_host& host) {
   auto& l = all.at(0);
@@ -107,6 +125,7 @@ task<result<>> application::impl::open_first(core_host& host) {
   WEFT_CO_TRY_VOID(co_await run_core_hooks(host, starting));
   WEFT_CO_TRY_VOID(host.make_routes(plans));
   WEFT_CO_TRY_VOID(co_await run_start_hooks(l, starting, start_hooks));
+  WEFT_CO_TRY_VOID(check_policy_names());
   has_started = true;
   if (stopping.is_set()) co_return fail(errc::cancelled, "stopped before it was ready");
   WEFT_CO_TRY_VOID(host.listen(plans, own_endpoints.on(l)));

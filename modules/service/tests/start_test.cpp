@@ -101,6 +101,39 @@ TEST_F(start, routes_that_are_instrumented_twice_are_refused) {
   EXPECT_EQ(app.run(), 1);
 }
 
+// G2, A18: a name that was misspelt, on either side, is no client without policies.
+TEST_F(start, misspelt_names_of_policies_are_refused) {
+  settings_.policies["prices"].timeout = resilience::timeout{.after = 1s};
+  for (const bool required : {true, false}) {
+    application app{{.name = "one"}, settings_, at_};
+    app.serve([required](core& on) {
+      if (required)
+        static_cast<void>(on.policies.at("prises"));
+      else
+        static_cast<void>(on.policies.find("prises"));
+      return http::router{};
+    });
+    app.on_ready([&](const auto&) {
+      ADD_FAILURE() << "started";
+      app.stop();
+    });
+    EXPECT_EQ(app.run(), 1);
+  }
+}
+
+// A policy that may be missing is asked for by find().
+TEST_F(start, a_policy_that_may_be_missing_is_no_problem) {
+  settings_.policies["prices"].timeout = resilience::timeout{.after = 1s};
+  application app{{.name = "one"}, settings_, at_};
+  app.serve([](core& on) {
+    static_cast<void>(on.policies.at("prices"));
+    EXPECT_EQ(on.policies.find("price"), nullptr);
+    return http::router{};
+  });
+  app.on_ready([&](const auto&) { app.stop(); });
+  EXPECT_EQ(app.run(), 0);
+}
+
 // A12
 TEST_F(start, a_ready_hook_that_throws_ends_it_orderly) {
   std::vector<std::string> events;
