@@ -38,6 +38,8 @@ task<result<std::vector<raw_delivery>>> consumer::next_some(context ctx) {
 
 bool consumer::holds(delivery_tag) const noexcept { return true; }
 
+task<result<>> consumer::attached(context) { co_return result<>{}; }
+
 task<result<>> broker::check(context) { co_return result<>{}; }
 
 task<result<>> publish_one(broker& to, context ctx, outgoing what) {

@@ -47,7 +47,8 @@ consumer_core::consumer_core(amqp_link& link, group_names names, subscription wh
       lanes_{what_.order, link.options().queues == amqp_queues::classic ? key_lanes::preference::priority
                                                                         : key_lanes::preference::age},
       wake_{loop_},
-      settled_{loop_} {
+      settled_{loop_},
+      told_{loop_} {
   link_.add(*this);
 }
 
@@ -225,8 +226,10 @@ std::optional<raw_delivery> consumer_core::take() {
 task<result<std::optional<raw_delivery>>> consumer_core::next(self c, context ctx) {
   WEFT_CO_TRY_VOID(ctx.check(c->loop_.now()));
   for (;;) {
-    if (std::exchange(c->lost_, false) && !c->ended())
+    if (std::exchange(c->lost_, false) && !c->ended()) {
+      c->told_.pulse();
       co_return fail(errc::aborted, "the group was lost with its connection, and what was in it; it is there again");
+    }
     if (auto d = c->take()) co_return d;
     if (c->ended()) co_return std::nullopt;
     if (c->closed_) co_return fail(*c->closed_);
@@ -244,6 +247,7 @@ task<result<>> consumer_core::stop(self c, context ctx) {
   if (c->stopped_) co_return result<>{};
   c->stopped_ = true;
   c->wake_.set();
+  c->told_.pulse();
   for (const auto& f : std::vector<std::pair<std::uint32_t, feed_ptr>>{c->feeds_.begin(), c->feeds_.end()}) {
     auto idle = c->lanes_.drop_idle(f.first);
     f.second->leaving = true;
@@ -276,6 +280,7 @@ void consumer_core::abandon() {
   life_.cancel();
   wake_.set();
   settled_.pulse();
+  told_.pulse();
   for (const auto& [index, f] : std::exchange(feeds_, {})) {
     f->run();  // what was acknowledged, should the loop not turn any more
     link_.spawn(close_feed(f, context{}.with_timeout(loop_, closing_time)));
@@ -318,10 +323,25 @@ void consumer_core::interrupted(const self& c, const feed_ptr& f) {
   c->link_.spawn(tell_of_loss(c, f));
 }
 
+task<result<>> consumer_core::attached(self c, context ctx) {
+  while (!c->ended()) {
+    const auto feeds = c->feeds_;
+    const auto away = std::ranges::find_if(feeds, [](const auto& each) { return !each.second->from->attached(); });
+    const bool untold = c->lost_ || std::ranges::any_of(feeds, [](const auto& each) { return each.second->returning; });
+    if (away != feeds.end())
+      WEFT_CO_TRY_VOID(co_await away->second->from->wait_attached(ctx));
+    else if (untold)
+      WEFT_CO_TRY_VOID(co_await c->told_.wait(ctx));
+    else
+      break;
+  }
+  co_return result<>{};
+}
+
 task<void> consumer_core::tell_of_loss(self c, feed_ptr f) {
   const auto back = co_await f->from->wait_attached(c->life_context_);
   f->returning = false;
-  if (!back) co_return;
+  if (!back) co_return c->told_.pulse();
   c->lost_ = true;
   c->wake_.set();
 }

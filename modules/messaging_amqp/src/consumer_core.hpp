@@ -62,6 +62,7 @@ class consumer_core final : public std::enable_shared_from_this<consumer_core> {
   static task<result<>> stop(self c, context ctx);
   void abandon();  // the handle is gone
 
+  static task<result<>> attached(self c, context ctx);
   // Can still be settled.
   [[nodiscard]] bool holds(delivery_tag tag) const { return lanes_.in_flight(tag); }
 
@@ -127,7 +128,7 @@ class consumer_core final : public std::enable_shared_from_this<consumer_core> {
   context life_context_;
   key_lanes lanes_;
   std::map<std::uint32_t, feed_ptr> feeds_;
-  weft::event wake_, settled_;
+  weft::event wake_, settled_, told_;
   bool stopped_ = false, abandoned_ = false, released_ = false, seen_suspects_ = false;
   bool lost_ = false;            // an ephemeral group's queue, and what was in it; it is there again
   std::optional<error> closed_;  // nothing comes any more
@@ -147,6 +148,7 @@ class amqp_consumer final : public consumer {
   task<result<>> settle(context ctx, delivery_tag tag, settlement how) override {
     return consumer_core::settle(core_, std::move(ctx), tag, std::move(how));
   }
+  task<result<>> attached(context ctx) override { return consumer_core::attached(core_, std::move(ctx)); }
   [[nodiscard]] bool holds(delivery_tag tag) const noexcept override { return core_->holds(tag); }
   task<result<>> stop(context ctx) override { return consumer_core::stop(core_, std::move(ctx)); }
 

@@ -89,6 +89,21 @@ TEST_F(Losses, TheConsumerOfAnEphemeralGroupIsToldOfItsLoss) {
   EXPECT_EQ(take(*c), "2");
 }
 
+// F12: whoever waits until it is attached waits for both, its return and that it was told of.
+TEST_F(Losses, AConsumerIsAttachedWhenWhatIsPublishedReachesItAgain) {
+  const auto c = subscribe(*bus_, {.patterns = {"x"}, .lives = lifetime::ephemeral});
+  EXPECT_TRUE(run(c->attached(in(1ms))));
+  cut();
+  EXPECT_EQ(run(c->attached(in(10s))).error().code(), errc::deadline_exceeded);  // nobody was told
+  EXPECT_EQ(run(c->next(in())).error().code(), errc::aborted);
+  EXPECT_TRUE(run(c->attached(in())));
+  const auto durable = subscribe(*bus_, {.group = "g", .patterns = {"x"}});
+  cut();
+  EXPECT_TRUE(run(durable->attached(in())));
+  EXPECT_TRUE(run(durable->stop(in())));
+  EXPECT_TRUE(run(durable->attached(in())));  // it waits for nothing more
+}
+
 // A5: a consumer whose broker was closed does not wait for ever.
 TEST_F(Losses, AConsumerOfAClosedBrokerIsToldSo) {
   const auto c = subscribe(*bus_, {.group = "g", .patterns = {"x"}});

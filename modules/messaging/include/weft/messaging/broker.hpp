@@ -96,6 +96,9 @@ class consumer {
   // Whether it can still be settled: not so once it was lost with a connection, for then it comes again. To be asked
   // before a delivery is handled that had to wait for its turn.
   [[nodiscard]] virtual bool holds(delivery_tag tag) const noexcept;
+  // Until what is published from now on reaches this consumer: at once, but for the time after the loss of a
+  // connection. Of an ephemeral group, also until next() has told of its loss.
+  [[nodiscard]] virtual task<result<>> attached(context ctx);
   // Fetches no more: next() gives nullopt. What was handed out can still be settled.
   virtual task<result<>> stop(context ctx) = 0;
 
@@ -112,8 +115,9 @@ class broker {
   [[nodiscard]] virtual const broker_features& features() const noexcept = 0;
   // Returns when the broker has taken responsibility for each message, or refused it: as many results as messages, in
   // their order. Success: every group that takes the topic has the message, or will have it when its delay is over, as
-  // safely as the broker keeps anything; see `unroutable` for topics that no group takes. Messages of one call are taken in order; those of calls that overlap in any. A message whose result is
-  // errc::deadline_exceeded, cancelled or unavailable may have been taken: repeat it under the same id.
+  // safely as the broker keeps anything; see `unroutable` for topics that no group takes. Messages of one call are
+  // taken in order; those of calls that overlap in any. A message whose result is errc::deadline_exceeded, cancelled or
+  // unavailable may have been taken: repeat it under the same id.
   virtual task<std::vector<result<>>> publish(context ctx, std::vector<outgoing> batch) = 0;
   virtual task<result<std::unique_ptr<consumer>>> subscribe(context ctx, subscription what) = 0;
   // Whether it can be reached now, for health checks; the error says why not. Waits for no connection to come back.
