@@ -150,7 +150,12 @@ task<result<std::string>> requester::ask_json(context ctx, std::string topic, st
   const pending_entry waits{*this, loop_.random().make_uuid_v7(loop_.wall_now()).to_string()};
   if (const auto inbox = co_await ready_.wait(ctx); !inbox)
     co_return fail(error{inbox.error().code(), "there is no inbox for the answer"}.with_operation("asking " + topic));
-  if (waits.call->lost) co_return fail(waits.call->lost->as_unprocessed().with_operation("asking " + topic));
+  if (const auto there = co_await consumer_->attached(ctx); !there)
+    co_return fail(
+        error{there.error().code(), "the inbox has no connection"}.as_unprocessed().with_operation("asking " + topic));
+  if (stopped_) co_return fail(errc::cancelled, "the requester was stopped");
+  waits.call->lost.reset();  // of an inbox before this one: nothing was asked yet
+  waits.call->done.reset();
   WEFT_CO_TRY(auto out, question_message(ctx, topic, std::move(question), std::move(key), waits.id));
   if (const auto sent = co_await publish_one(broker_, ctx, std::move(out)); !sent)
     co_return fail(sent.error().with_operation("asking " + topic));
@@ -215,8 +220,8 @@ task<result<>> answer_one(const json_answer& call, router& at, const context& ct
   if (!own.check(l.now())) co_return result<>{};  // nobody waits for the answer
   auto said = co_await guarded_await(call, own, question.body);
   if (!said && ctx.cancellation().cancelled()) co_return fail(said.error());
-  const auto until = ctx.detached().with_deadline(own.has_deadline() ? own.deadline()
-                                                                     : later(l.now(), std::chrono::seconds{10}));
+  const auto until =
+      ctx.detached().with_deadline(own.has_deadline() ? own.deadline() : later(l.now(), std::chrono::seconds{10}));
   auto sent = co_await send_answer(at.source(), l, until, answer_message(question, said, l));
   if (!sent && sent.error().code() == errc::resource_exhausted && said) {
     said = fail(error{errc::resource_exhausted, "the answer is too large"}.with_limit(limit_kind::size));
