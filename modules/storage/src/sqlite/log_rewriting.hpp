@@ -2,7 +2,7 @@
 // Makes a write-ahead log that was left behind what it seems to be. After a sync that failed Linux takes what it could
 // not write for written: it is read back from memory until that is needed for something else, is not written by later
 // syncs, and is gone with the power. So a process that starts after such a failure cannot tell from reading a log
-// whether the disk has it. docs/decisions/0006-after-a-failed-sync.md
+// whether the disk has it. docs/decisions/0007-after-a-failed-sync.md
 #include <weft/base/error.hpp>
 #include <weft/runtime/blocking_disk.hpp>
 

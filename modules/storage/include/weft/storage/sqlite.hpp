@@ -16,7 +16,7 @@
 // A statement that may undo a whole transaction (OR ROLLBACK) does not share one: its closure is called again, alone.
 //
 // When the device fails to sync, the database opens itself anew, from a log that is written once more, before anything
-// else is carried out (docs/decisions/0006-after-a-failed-sync.md).
+// else is carried out (docs/decisions/0007-after-a-failed-sync.md).
 //
 // Calls run on the loop's pool for blocking calls, one at a time for each connection. With a `disk` (the simulator's)
 // SQLite's files are kept there; then, and for `:memory:`, one connection does everything, in order.
