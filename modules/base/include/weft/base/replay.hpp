@@ -2,8 +2,8 @@
 // May it be sent again? One question with one answer, for everything that sends a request, a statement or a message
 // more than once: retries, hedges, connections that went stale, transactions that begin anew.
 //
-//     if (may_send_again(replay_of(request), effect_of(problem))) ...   // after a failure
-//     if (may_send_again(replay_of(request), prior_effect::possible)) ...   // beside one that is under way: a hedge
+//     if (may_send_again(replay_of(request), effect_of(problem))) { ... }        // after a failure
+//     if (may_send_again(replay_of(request), prior_effect::possible)) { ... }  // beside one under way: a hedge
 //
 // What the sender has to know is two things: what the request is (`replay`), and what came of the copies that were sent
 // before (`prior_effect`). Neither is ever guessed: what is not certain is `unsafe`, and `possible`.

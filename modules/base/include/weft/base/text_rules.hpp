@@ -3,8 +3,8 @@
 // by a database, or by a consumer, for good.
 //
 //     if (auto problem = check_text(wanted.name, {.min_characters = 1, .max_characters = 100}))
-//       return fail(errc::invalid_argument, "name: " + *problem);          // 400: "name: must not hold a NUL
-//       character"
+//       // 400: "name: must not hold a NUL character"
+//       return fail(errc::invalid_argument, "name: " + *problem);
 //
 // Whatever the rules are, a text is UTF-8 without NUL, and without other control characters but those of lines.
 #include <cstddef>

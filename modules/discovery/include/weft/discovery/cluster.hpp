@@ -5,8 +5,8 @@
 //     WEFT_CO_TRY_VOID(co_await posts.ready(ctx));
 //     WEFT_CO_TRY(picked p, posts.pick({.key = stable_hash(user_id)}));
 //     auto began = loop.now();
-//     auto answer = co_await client.send_to(ctx, p.target().where, request);
-//     p.end(outcome_of(answer), loop.now(), loop.now() - began);
+//     auto answer = co_await client.send_to(ctx, p.target().where, std::move(request));
+//     p.end(resilience::outcome_traits<http::response>::view(answer), loop.now(), loop.now() - began);
 //
 // When the registry cannot be asked, it goes on with what it knew last. An instance that leaves or drains gets no new
 // calls; those under way go on. For a retry, name the hosts tried before in pick_request::tried.

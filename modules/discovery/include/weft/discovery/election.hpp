@@ -5,7 +5,7 @@
 //     leader_election election{consul, {.key = "service/posts/leader", .value = my_id}};
 //     election.on_change = [&](bool leading) { ... };
 //     work.spawn(election.run(ctx));                 // until the context ends, which gives leadership up
-//     if (election.leading()) ...                    // ask before every act, and act fast
+//     if (election.leading()) { ... }                // ask before every act, and act fast
 //
 // A leader believes in itself only as long as its session certainly lives: for its TTL since it last asked for renewal.
 // Consul waits at least that long before it ends a session, so two never lead at once, if clocks run at the same speed.

@@ -2,8 +2,8 @@
 // Active health checks: what to ask an instance, how often, and how many answers it takes to believe them.
 //
 //     health_check check{.kind = check_kind::http, .path = "/health/ready", .interval = 5s};
-//     auto good = co_await probe(loop, ctx, client, check, instance.where);
-//     if (judge.report(good.has_value())) ...      // the verdict has changed
+//     auto answer = co_await probe(loop, ctx, client, check, instance.where);
+//     if (judge.report(answer ? health_judge::answer::good : health_judge::answer::bad)) { ... }  // it changed
 #include <weft/discovery/instance.hpp>
 #include <weft/http/client.hpp>
 #include <weft/net/tls.hpp>

@@ -3,9 +3,9 @@
 // the host that takes the next call, and the reason why it is that one. Sans-I/O: cluster.hpp feeds it.
 //
 //     host_set posts{"posts", {.local_zone = "eu-1"}, loop.random()};
-//     posts.update(snapshot, now);
+//     posts.update(latest, now);                       // a snapshot of the registry
 //     WEFT_TRY(picked p, posts.pick({.key = stable_hash(user)}, now));
-//     ... call p.target().where ...
+//     ...                                              // the call to p.target().where
 //     p.end(outcome, now, latency);
 //
 // A host is picked when it is healthy: usable in the registry, good at its checks, not ejected, not draining. When too

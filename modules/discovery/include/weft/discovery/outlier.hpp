@@ -4,8 +4,8 @@
 //
 //     outlier_detector detector{options};
 //     detector.set_hosts(n);
-//     if (auto why = detector.report(host.outlier, call_result::server_error, now)) ...   // ejected
-//     for (auto& change : detector.sweep(records, now)) ...                               // each `interval`
+//     if (auto why = detector.report(host.outlier, call_result::server_error, now)) { ... }   // ejected
+//     for (auto& change : detector.sweep(records, now)) { ... }                               // each `interval`
 //
 // A sans-I/O core: time comes from the caller, and a record for each host lies where the caller wants it. What says
 // nothing about the host never counts: a 429, a refusal on this side, a cancelled call (call_result::ignored).

@@ -4,9 +4,9 @@
 //
 //     http1::request_parser parser{limits};
 //     switch (parser.parse(received, head)) {          // `received`: all bytes since the message's start
-//       case progress::more: ... read on, then call again
-//       case progress::done: ... head.fields refer to `received`; content starts at parser.head_size()
-//       case progress::bad:  ... answer parser.problem().code and close
+//       case progress::more: break;   // read on, then call again
+//       case progress::done: break;   // head.fields refer to `received`; content starts at parser.head_size()
+//       case progress::bad: break;    // answer parser.problem().code and close
 //     }
 //
 // Strict where leniency is how requests are smuggled: refused are Transfer-Encoding beside Content-Length, repeated or

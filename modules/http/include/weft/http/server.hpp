@@ -2,7 +2,7 @@
 // An HTTP server on one loop. The handler answers each request; several servers, one for each core, may share a port.
 //
 //     http::server server{loop, routes.as_handler(), {.max_body_bytes = 1 << 20}};
-//     WEFT_TRY_VOID(server.listen(address::loopback(8080)));
+//     WEFT_CO_TRY_VOID(server.listen(address::loopback(8080)));
 //     ...
 //     co_await server.drain(10s);
 //

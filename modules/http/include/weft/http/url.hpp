@@ -2,8 +2,8 @@
 // URLs (RFC 3986) as clients and configuration name them, and the parts of a request's target.
 //
 //     WEFT_TRY(auto where, url::parse("https://users.internal:8443/api?page=2"));
-//     where.host == "users.internal", where.port == 8443, where.target == "/api?page=2"
-//     query_value("page=2&q=a+b", "q") == "a b"
+//     connect(where.host, where.port);                       // "users.internal", 8443; where.target is "/api?page=2"
+//     auto text = query_value("page=2&q=a+b", "q");          // "a b"
 //
 // Errors are errc::invalid_argument and say what is wrong. Pure functions: any thread. Time and memory are linear in
 // the input; the number of query pairs that are read is bounded.

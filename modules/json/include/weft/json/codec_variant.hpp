@@ -3,7 +3,8 @@
 //
 //     using shape = std::variant<circle, square>;         // {"type":"circle","radius":2.0}
 //     using id    = std::variant<std::int64_t, std::string>;
-//     struct node; using tree = std::variant<std::monostate, leaf, std::unique_ptr<node>>;   // null, or tagged
+//     struct node;
+//     using tree = std::variant<std::monostate, leaf, std::unique_ptr<node>>;   // null, or tagged
 //
 // The tag is "type" and its value the struct's unqualified name, unless traits<> say otherwise (traits.hpp). The tag
 // may stand anywhere in the object; standing first, as it is written, is faster. Two alternatives of the same kind that

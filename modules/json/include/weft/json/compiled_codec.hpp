@@ -2,9 +2,10 @@
 // The codec of a described struct, compiled in one source file instead of in each that reads or writes it. Worth it for
 // large structs that many files see, such as settings: a codec costs the compiler about 0.1 s for each field.
 //
+//     namespace shop {
 //     struct mail_settings { std::string host; std::uint16_t port = 25; };
 //     BOOST_DESCRIBE_STRUCT(mail_settings, (), (host, port))
-//     ...
+//     }
 //     WEFT_JSON_DECLARE_CODEC(shop::mail_settings)       // in the header, behind that, outside of any namespace
 //
 //     WEFT_JSON_DEFINE_CODEC(shop::mail_settings)        // in one source file, behind the struct's traits

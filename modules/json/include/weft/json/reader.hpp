@@ -3,10 +3,10 @@
 //
 //     static bool read(json::reader& r, point& out) {        // "[1, 2]", in a codec<point>
 //       if (!r.begin_array()) return false;
-//       ...
-//       for (auto at = r.next_element(); ; at = r.next_element()) {
-//         if (at != json::step::item) return at == json::step::end;
-//         if (!r.read_double(...)) return r.in_element(index);
+//       for (std::size_t index = 0;; ++index) {
+//         if (auto at = r.next_element(); at != json::step::item) return at == json::step::end && index == 2;
+//         if (index == 2) return r.fail("expected two numbers");
+//         if (!r.read_double(index == 0 ? out.x : out.y)) return r.in_element(index);
 //       }
 //     }
 //

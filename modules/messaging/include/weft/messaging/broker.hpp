@@ -1,11 +1,11 @@
 #pragma once
 // The interface between weft and what carries messages. Two verbs: publish, and subscribe.
 //
-//     auto bus = co_await brokers.open(loop, ctx, "memory:");                       // broker_factory.hpp
+//     WEFT_CO_TRY(auto bus, co_await brokers.open(loop, ctx, "memory:"));            // broker_factory.hpp
 //     auto sent = co_await publish_one(*bus, ctx, {.what = {.id = "1", .topic = "user.created", .body = "{}"}});
 //
-//     auto c = co_await bus->subscribe(ctx, {.group = "mail", .patterns = {"user.*"}});
-//     while (auto d = (co_await c->next(ctx)).value()) co_await c->settle(ctx, *d, settlement::ack());
+//     WEFT_CO_TRY(auto c, co_await bus->subscribe(ctx, {.group = "mail", .patterns = {"user.*"}}));
+//     while (auto d = (co_await c->next(ctx)).value()) co_await c->settle(ctx, d->tag, settlement::ack());
 //
 // Most programs use publisher and router, which stand on it. A broker object, its consumers and their calls belong to
 // one loop. Consumers end before the broker that made them. Every backend passes the suite in

@@ -6,8 +6,8 @@
 //     auto told = bus.subscribe(orders_placed, [&](const context&, const order_placed& o) { return books.record(o); });
 //     WEFT_CO_TRY_VOID(co_await bus.publish(ctx, orders_placed, event));
 //
-// The first error is returned after all have been called; an exception is errc::internal. A subscription ends with its object, also while it is being
-// called. A topic has one event type: another one is a bug. Belongs to one loop.
+// The first error is returned after all have been called; an exception is errc::internal. A subscription ends
+// with its object, also while it is being called. A topic has one event type: another is a bug. Belongs to one loop.
 #include <weft/base/assert.hpp>
 #include <weft/base/error.hpp>
 #include <weft/messaging/topic.hpp>

@@ -2,8 +2,8 @@
 // What happens around a handler. The first one given to router::use() is the outermost. The router refuses to start when
 // dead_letter stands inside retry, which would never see a failure, and when either of them is there twice.
 //
-//     router.use(outage_mode{}).use(deduplicate{.window = 60min}).use(dead_letter{"orders.dead"})
-//           .use(retry{.max_attempts = 8}).use(timeout{.after = 10s});
+//     bus.use(outage_mode{}).use(deduplicate{.window = 60min}).use(dead_letter{"orders.dead"})
+//         .use(retry{.max_attempts = 8}).use(timeout{.after = 10s});
 //
 // One of your own is any type with `stage wrap(stage next, const middleware_wiring&) const`, and, where they make
 // sense, `feature_set needs() const` and `result<> validate() const`. Each subscription gets stages of its own; they

@@ -1,10 +1,10 @@
 #pragma once
 // What a consumer says about a delivery when it is done with it.
 //
-//     settlement::ack()
-//     settlement::retry(10s, problem)                   // counts as an attempt; its key waits with it
-//     settlement::dead_letter("no such user", problem)
-//     settlement::give_back()                           // not handled, as on shutdown: does not count
+//     co_await consumer.settle(ctx, d.tag, settlement::ack());
+//     co_await consumer.settle(ctx, d.tag, settlement::retry(10s, problem));     // an attempt; its key waits with it
+//     co_await consumer.settle(ctx, d.tag, settlement::dead_letter("no such user", problem));
+//     co_await consumer.settle(ctx, d.tag, settlement::give_back());             // not handled: no attempt
 #include <weft/base/error.hpp>
 #include <weft/base/time.hpp>
 #include <weft/base/utf8.hpp>

@@ -5,7 +5,7 @@
 //     auto bus = co_await brokers.open(loop, ctx, "amqp://user:secret@h1,h2/shop?queues=quorum");
 //
 //     WEFT_CO_TRY(auto options, amqp_options::parse("amqp://user:secret@h1,h2/shop"));     // or directly
-//     WEFT_CO_TRY(auto bus, co_await amqp_broker::open(loop, ctx, std::move(options)));
+//     WEFT_CO_TRY(auto direct, co_await amqp_broker::open(loop, ctx, std::move(options)));
 //
 // Messages go to a durable topic exchange; a group is a durable queue bound to it by its patterns. What is published is
 // confirmed by the broker; after a lost connection (of several hosts in the URL another is tried) everything declared

@@ -5,7 +5,7 @@
 //     WEFT_CO_TRY(auto bus, co_await brokers.open(loop, ctx, "sqlite:data/broker.db"));
 //
 //     WEFT_CO_TRY(auto hub, co_await open_sqlite_hub(loop, {.path = "data/broker.db"}));    // or by hand
-//     sqlite_broker bus{loop, hub};                                        // one for each loop
+//     sqlite_broker mine{loop, hub};                                       // one for each loop
 //
 // publish() returns once the messages are in the file and synced: all of a call's, or none, in one commit, which calls
 // that come at the same time share. What a consumer makes of a message is written with the next commit: when the

@@ -3,7 +3,8 @@
 // it is asked to (SIGHUP), and puts what changed into force for new connections. Says when a certificate nears its end.
 //
 //     net::certificate_watch renewals{loop, tls, {.notify = [](const net::certificate_notice& n) {
-//       log.warn("tls", {{"what", to_string(n.kind)}, {"expires", n.expires}}); }}};
+//       warn(to_string(n.kind), n.expires);                  // to the log, say
+//     }}};
 //     loop.on_signal(SIGHUP, [&](int) { renewals.look_now(); });
 //
 // A pair of files of which only one has been replaced yet, or a file that is malformed, changes nothing: the context

@@ -1,9 +1,8 @@
 #pragma once
 // TLS 1.2 and 1.3 over any stream: TCP, Unix sockets, pipes, the simulator's network.
 //
-//     WEFT_TRY(auto tls, net::tls_context::server({.identities = {{net::pem::file("tls.crt"),
-//     net::pem::file("tls.key")}},
-//                                                  .alpn = {"h2", "http/1.1"}}));
+//     net::tls_identity own{net::pem::file("tls.crt"), net::pem::file("tls.key")};
+//     WEFT_CO_TRY(auto tls, net::tls_context::server({.identities = {own}, .alpn = {"h2", "http/1.1"}}));
 //     auto secure = co_await net::tls_accept(loop, ctx.with_timeout(loop, 10s), std::move(accepted), tls);
 //
 // The handshake ends with its context; give it a deadline. Afterwards the stream is used like any other: try_read and

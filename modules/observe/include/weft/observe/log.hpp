@@ -4,7 +4,7 @@
 //     observe::logger log{loop, observe::make_log_output(), {.service = "users"}};
 //     log.info(ctx, "user created", {{"user_id", id}, {"took_ms", 12}});
 //     auto pool_log = log.with({{"component", "pool"}});
-//     pool_log.on(other_loop)                           // the same log, on another core
+//     auto beside = pool_log.on(other_loop);            // the same log, on another core
 //
 // On a terminal:   09:30:00.250 INFO  users  user created  user_id=7 took_ms=12 trace=4bf92f35
 // Else, a line:    {"time":"2026-02-01T09:30:00.250Z","level":"info","service":"users","message":"user created",...}

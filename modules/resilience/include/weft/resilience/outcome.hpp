@@ -3,9 +3,9 @@
 // specialises it for its response, so that a 503 is a failure although a response arrived:
 //
 //     template <>
-//     struct weft::resilience::outcome_traits<http::response> {
-//       static outcome_view view(const result<http::response>& r);
-//       static bool cacheable(const http::response& r);
+//     struct weft::resilience::outcome_traits<weft::http::response> {
+//       static outcome_view view(const result<weft::http::response>& r);
+//       static bool cacheable(const weft::http::response& r);
 //     };
 //
 // Classification is per purpose: a limit that the callee enforces (429, resource_exhausted) says that it is alive and

@@ -3,8 +3,8 @@
 // plain structs with documented defaults, and described, so that weft::json reads them from configuration: durations as
 // "250ms", enumerators by name.
 //
-//     resilience::retry{.max_attempts = 3, .base_delay = 50ms}
-//     resilience::circuit_breaker{.failure_ratio = 0.5, .break_for = 5s}
+//     resilience::retry again{.max_attempts = 3, .base_delay = 50ms};
+//     resilience::circuit_breaker breaker{.failure_ratio = 0.5, .break_for = 5s};
 //
 // Durations are at most a year. duration::max() means "without limit" where that makes sense: timeout::after, a cache's
 // ttl and stale times, queue_timeout, max_delay, max_retry_after, max_break_for, slow_after, probe_timeout,

@@ -1,11 +1,12 @@
 #pragma once
 // How many bytes a value really holds, for a cache's bound: with the memory that its strings and containers own.
 //
-//     weight_of(std::string(1000, 'x'))      // 1000 and the string itself
 //     template <>
 //     struct weft::resilience::weigher<picture> {
 //       static std::uint64_t bytes(const picture& p) { return sizeof(p) + p.pixels.size(); }
 //     };
+//
+//     auto bytes = weft::resilience::weight_of(std::string(1000, 'x'));      // 1000 and the string itself
 //
 // Known are types without memory of their own, strings, containers, optional, variant, pair, tuple, smart pointers, and
 // structs described by Boost.Describe of all these. Of any other type nobody guesses: a cache of it wants cache::weigh,

@@ -1,6 +1,6 @@
 #pragma once
 // Where a stream goes: an IPv4 or IPv6 address with a port, or a Unix socket's path. A plain value.
-//     address::parse("127.0.0.1:8080"), "[::1]:8080", "unix:/run/weft.sock"
+//     auto where = address::parse("127.0.0.1:8080");     // or "[::1]:8080", "unix:/run/weft.sock"
 #include <weft/base/error.hpp>
 
 #include <array>

@@ -1,6 +1,6 @@
 #pragma once
 // Calls that block, kept off the loop.
-//     auto text = co_await blocking(loop, [path] { return read_file(path); });
+//     auto text = co_await blocking(loop, [path = file_name] { return read_file(path); });
 // The function runs on the loop's pool of threads; its value or exception comes back to the loop. It must not touch
 // what belongs to the loop. When the awaiting task is destroyed meanwhile, the function still runs and its value is
 // dropped, so capture by value.

@@ -3,7 +3,7 @@
 //
 //     // an Asio operation, inside a weft task:
 //     auto [ec] = co_await from_callback<boost::system::error_code>(
-//         loop, [&timer](auto done) { timer.async_wait(std::move(done)); });
+//         loop, [&](auto done) { timer.async_wait(std::move(done)); });
 //
 // `start` is called at once with a move-only function; calling that function, once, resumes the task on its loop.
 #include <weft/runtime/loop.hpp>

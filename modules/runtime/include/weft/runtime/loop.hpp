@@ -4,7 +4,7 @@
 // through a loop, and never directly.
 //
 //     task<result<>> heartbeat(loop& l, context ctx) {
-//       for (;;) { WEFT_CO_TRY_VOID(co_await sleep(l, ctx, 10s)); ... }
+//       for (;;) { WEFT_CO_TRY_VOID(co_await weft::sleep(l, ctx, 10s)); ... }
 //     }
 //
 // A loop and all that was made from it belong to one thread; post() alone may be called from any.

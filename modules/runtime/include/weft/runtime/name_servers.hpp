@@ -1,7 +1,7 @@
 #pragma once
 // DNS questions to name servers of one's own choice, rather than to the loop's.
 //
-//     WEFT_TRY(const auto servers, name_servers::open(loop, "127.0.0.1:8600"));
+//     WEFT_CO_TRY(const auto servers, name_servers::open(loop, "127.0.0.1:8600"));
 //     WEFT_CO_TRY(const auto found, co_await servers->query(ctx, "posts.service.consul", dns_type::srv));
 //
 // The hosts file and search domains do not count. A server that does not answer within 2 s leaves the question to the

@@ -3,19 +3,31 @@
 // waiter from that moment on, as a value whose destructor hands it on. So it cannot be lost when a waiter is destroyed
 // between the grant and its resumption, and nobody who comes later can take it out of turn.
 //
-//     class place {                                  // move-only; the destructor of a moved-from one does nothing
+//     class pool {
 //      public:
-//       ~place() { if (of_ != nullptr) of_->left(); }
-//       ...
+//       class place {                                // move-only; the destructor of a moved-from one does nothing
+//        public:
+//         explicit place(pool& of) : of_{&of} {}
+//         place(place&& other) noexcept : of_{std::exchange(other.of_, nullptr)} {}
+//         ~place() { if (of_ != nullptr) of_->left(); }
+//         void keep() noexcept { of_ = nullptr; }
+//        private:
+//         pool* of_;
+//       };
+//       explicit pool(loop& l) : waiting_{l} {}
+//       auto enter(const context& ctx) {             // without waiting while there is a free place
+//         return waiting_.wait(ctx, free_places_ > 0 ? (--free_places_, std::optional<place>{*this}) : std::nullopt);
+//       }
+//      private:
+//       void left() {
+//         place free{*this};
+//         if (!waiting_.grant(free)) free.keep(), ++free_places_;
+//       }
+//       wait_queue<place> waiting_;
+//       int free_places_ = 4;
 //     };
-//     wait_queue<place> waiting_{loop};
 //
-//     auto got = co_await waiting_.wait(ctx);        // result<place>; fails when the context ends first
-//
-//     void pool::left() {
-//       place free{*this};
-//       if (!waiting_.grant(free)) free.keep(), ++free_places_;
-//     }
+//     auto got = co_await places.enter(ctx);         // result<pool::place>; fails when the context ends first
 //
 // Waiters are granted in the order in which they came, and resume through the loop's ready queue. One loop; not for
 // several threads. The queue, and what grants refer to, outlive all that wait; a waiter that is left when the queue is

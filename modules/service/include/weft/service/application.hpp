@@ -27,8 +27,10 @@
 //           core.loop, core.registry, discovery::service_client_options{.service = "posts", .caller = "users"},
 //           core.policies.at("posts"));                                                // by policies.posts
 //       http::router routes;
-//       routes.get("/posts/{id}", [posts](http::request& r, std::string id) { return show(r, *posts, std::move(id));
-//       }); return routes;
+//       routes.get("/posts/{id}", [posts](http::request& r, std::string id) {
+//         return show(r, *posts, std::move(id));
+//       });
+//       return routes;
 //     });
 //
 // run() returns the program's exit code: 0 after a drain, 1 when the service could not start (the port is taken). A

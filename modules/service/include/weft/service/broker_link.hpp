@@ -2,18 +2,22 @@
 // The messages of a service, from its start to its drain: one line gives an application a broker by URL, and with it
 // publishers, consumers, a line in /health and metrics.
 //
-//     service::application app{program, config};
+//     struct users_service {
+//       users_service(service::core& core, service::broker_link& messages)
+//           : events_{messages.publishing(core, "/users")} {             // keeps what the broker does not take yet
+//         messages.consuming(core, "users").on(post_created, {.group = "users.post_count"}, count_post);
+//       }
+//       http::router routes();
+//       service::event_outlet& events_;
+//     };
+//
+//     service::application app{{.name = "users"}, config};
 //     std::vector<std::unique_ptr<users_service>> users(config->cores);   // one of each core; destroyed after the link
 //     service::broker_link messages{app, brokers, config->messaging};
 //     app.serve([&](service::core& core) {
 //       users[core.index] = std::make_unique<users_service>(core, messages);
 //       return users[core.index]->routes();
 //     });
-//
-//     users_service(service::core& core, service::broker_link& messages)
-//         : events_{messages.publishing(core, "/users")} {             // keeps what the broker does not take yet
-//       messages.consuming(core, "users").on(post_created, {.group = "users.post_count"}, ...);
-//     }
 //
 // Start: the broker is opened before the routes are made, again and again for `open_timeout` while it cannot be
 // reached; consumers begin once the routes are made, before anything listens, so that no event is published which they

@@ -7,7 +7,7 @@
 //   5. pools and brokers close (on_close, the last added first), since requests in flight used them.
 //
 //     drain_sequence ending{loop, settings};
-//     ending.on_close("orders client", [&](context) { ... });
+//     ending.on_close("orders client", [&](context) -> task<void> { ... });
 //     ending.add(server);
 //     co_await ending.run();
 //

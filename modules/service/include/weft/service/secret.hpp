@@ -2,7 +2,9 @@
 // A configured value that must not be seen: a password, a token, a key.
 //
 //     struct database { std::string user; service::secret password; };
-//     connect(settings.database.user, settings.database.password.reveal());
+//
+//     database settings;
+//     connect(settings.user, settings.password.reveal());
 //
 // It is printed, logged and encoded as "[redacted]"; only reveal() gives it away. In configuration it is best a
 // reference, "${env:DATABASE_PASSWORD}" or "${file:/run/secrets/database}".

@@ -2,7 +2,9 @@
 // A configured URL that may hold a password: "amqp://weft:hunter2@rabbit/shop".
 //
 //     struct settings { service::secret_url broker{"memory:"}; };
-//     co_await brokers.open(loop, ctx, settings.broker.reveal());
+//
+//     settings config;
+//     auto bus = co_await brokers.open(loop, ctx, config.broker.reveal());
 //
 // It is printed, logged and encoded with "[redacted]" in the place of the password, and of the parameters password= and
 // token=; only reveal() gives it away.

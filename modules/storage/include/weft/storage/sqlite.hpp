@@ -3,8 +3,8 @@
 // it is reported.
 //
 //     WEFT_CO_TRY(auto db, co_await storage::open_sqlite(loop, {.path = "data/queue.db"}));
-//     WEFT_CO_TRY_VOID(co_await db->write(ctx, [message](storage::sqlite_session& s) -> result<> {
-//       WEFT_TRY_VOID(s.run("INSERT INTO messages (body) VALUES ($1)", {message}));
+//     WEFT_CO_TRY_VOID(co_await db->write(ctx, [body = message](storage::sqlite_session& s) -> result<> {
+//       WEFT_TRY_VOID(s.run("INSERT INTO messages (body) VALUES ($1)", {body}));
 //       return {};
 //     }));                                          // here it has been synced
 //

@@ -1,8 +1,10 @@
 #pragma once
 // A transaction as one call, run again when it conflicts with another.
 //
-//     auto left = co_await storage::transact(db, ctx, [](storage::transaction& tx, context c) -> task<result<int>> {
+//     using storage::transaction;
+//     auto left = co_await storage::transact(db, ctx, [](transaction& tx, context c) -> task<result<std::int64_t>> {
 //       WEFT_CO_TRY(const auto found, co_await tx.query(c, "SELECT amount FROM accounts WHERE id = 'a' FOR UPDATE"));
+//       WEFT_CO_TRY(const auto amount, (*found.begin()).get<std::int64_t>("amount"));
 //       ...
 //       co_return amount;
 //     });

@@ -3,7 +3,10 @@
 //
 //     write_check writes{*db};
 //     WEFT_CO_TRY_VOID(co_await writes.prepare(ctx));               // once: a table of its own, weft_write_check
-//     app.health().add("database", [&](context c) { return check(writes, c); }, {.keep = 5s});
+//     app.health().add("database", [&](context c) -> task<result<service::health_details>> {
+//       WEFT_CO_TRY_VOID(co_await writes.run(c));
+//       co_return service::health_details{};
+//     }, {.keep = 5s});
 //
 // Each run writes a few kilobytes and takes them out again, in one transaction that is synced like any other: let the
 // answer be kept for some seconds. Belongs to the loop of the database, which outlives it.

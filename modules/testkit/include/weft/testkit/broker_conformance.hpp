@@ -1,7 +1,10 @@
 #pragma once
 // What every broker behind weft::messaging has to do, as a suite that runs over any backend, gated by what it declares.
 //
-//     class my_broker_under_test final : public testkit::broker_under_test { ... };
+//     class my_broker_under_test final : public testkit::broker_under_test {
+//       void run(const std::function<task<void>(loop&)>& body) override { ... }
+//       task<result<std::unique_ptr<messaging::broker>>> open(loop& l) override { ... }
+//     };
 //
 //     class MyBroker : public testing::TestWithParam<testkit::broker_case> {};
 //     TEST_P(MyBroker, Conforms) {

@@ -3,7 +3,7 @@
 // embedded brokers are made of it.
 //
 //     group_queue queue{"billing", ordering::per_key, limits, 0};
-//     queue.add(message, bytes, {.now = l.now(), .wall = l.wall_now()});
+//     queue.add(message, bytes, {.now = now, .wall = wall});
 //     queue_list mine;
 //     if (auto* e = queue.take(mine, now, wall)) queue.acknowledge(mine, *e);
 //

@@ -3,8 +3,8 @@
 //
 //     breaker_core breaker{{.failure_ratio = 0.5, .break_for = 5s}, "posts"};
 //     const auto permit = breaker.try_acquire(now);
-//     if (!permit.admitted()) ...                          // breaker.cause() says why, retry_after(now) until when
-//     ... the call ...
+//     if (!permit.admitted()) { ... }                      // breaker.cause() says why, retry_after(now) until when
+//     ...                                                  // the call
 //     breaker.record(permit, verdict::failure, latency, now, random);     // once for each admitted permit
 //
 // Every permit carries the epoch in which it was given; a state change begins a new one, so that a result of a call

@@ -2,7 +2,11 @@
 // So many calls at once, so many waiting, and a limit on the wait.
 //
 //     bulkhead_core cabins{{.max_concurrent = 64, .max_queued = 16}};
-//     switch (cabins.enter(waiter, now)) { case entry::admitted: ... case entry::queued: ... case entry::full: ... }
+//     switch (cabins.enter(waiter, now)) {
+//       case bulkhead_core::entry::admitted: break;      // it may go on
+//       case bulkhead_core::entry::queued: break;        // the waiter is told
+//       case bulkhead_core::entry::full: break;          // refused
+//     }
 //     ...
 //     cabins.leave(now);
 //

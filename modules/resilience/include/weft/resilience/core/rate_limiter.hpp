@@ -4,8 +4,7 @@
 //
 //     rate_limiter_core limiter{{.limit = 100, .per = 1s, .burst = 20}};
 //     const auto d = limiter.take(3, now);               // a cost of 3
-//     if (!d.allowed) ... d.retry_after                  // exact: allowed then, unless others come first, and not
-//     before
+//     if (!d.allowed) refuse(d.retry_after);             // exact: allowed then, unless others come first, not before
 //
 // gcra: ATM Forum TM 4.0 section 4.4.2, with the emission interval rounded up to a nanosecond, so never more than
 // asked. sliding_window: the current window's count plus the last one's, weighted by how much of it is still in reach.

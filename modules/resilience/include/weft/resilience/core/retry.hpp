@@ -4,7 +4,7 @@
 //     retry_core policy{{.max_attempts = 3}};
 //     retry_core::progress so_far;                        // one for each call
 //     const auto next = policy.next(so_far, outcome, replay::safe, ctx.remaining(now), random);
-//     if (next.again) ... wait next.delay; else ... next.why says why not
+//     if (next.again) co_await wait(next.delay);          // else next.why says why not
 //
 // Stateless but for the budget; any thread.
 #include <weft/resilience/core/retry_budget.hpp>
