@@ -1,45 +1,54 @@
-"""examples.py <repository> <build folder>: the examples in the first comments of public headers compile.
+"""examples.py <repository> <build folder>: the examples in the comments of public headers compile.
 
-An example is what stands indented (`//     code`) in the comment that opens a header. What it takes for given, such as a
-loop and a context, is declared in tests/style/examples/<module>/<header>.cpp; with that file the example is compiled, as
-the body of a function (a coroutine, when it awaits), its definitions of types before it. `...` stands for nothing.
+An example is what stands indented (`//     code`) in comments, those of one header together. It is compiled as the body
+of a function (a coroutine, when it awaits), its definitions of types before it. `...` stands for nothing. Lines for a shell,
+YAML and lines of a trace are no code.
 
-A header without such a file is listed in tests/style/examples/unchecked.txt. The list only gets shorter: a new header
-brings the file for its example.
+What the examples of a module take for given, such as a loop and a context, is declared in
+tests/style/examples/<module>.cpp, what one of them takes besides in tests/style/examples/<module>/<header>.cpp. All
+examples of a module are one translation unit, each in a namespace of its own.
 """
+import collections
 import concurrent.futures
 import json
 import pathlib
 import re
-import subprocess
 import sys
 
-from headers import contents, digest, flags_of_modules
+from headers import check, flags_of_modules, still_good
 
 FOLDER = pathlib.Path("tests/style/examples")
-COMMENT = re.compile(r"#pragma once\n((?://[^\n]*\n)+)")
 # A paragraph of an example that begins like this stands outside of functions.
-DEFINITION = re.compile(r"(?:template\s*<|struct\b|class\b|enum\b|inline\b|using\s+\w+\s*=|BOOST_DESCRIBE_|(?!return|if|for|while|switch)"
-                        r"[\w:<>,&* ]+\s[\w:]+\([^;=]*\)\s*(?:const\s*)?\{\s*$)")
+DEFINITION = re.compile(r"(?:template\s*<|struct\b|class\b|enum\b|inline\b|namespace\b|using\s+\w+\s*=|BOOST_DESCRIBE_|TEST(_[PF])?\(|"
+                        r"WEFT_JSON_|(?!return|if|for|while|switch)[\w:<>,&* ]+\s[\w:]+\([^;=]*\)\s*(?:const\s*)?\{\s*(?://.*)?$)")
+NO_CODE = re.compile(r"curl\b|\w+:$|\d", re.MULTILINE)
+# What specialises a template of ours stands outside of every namespace, as the reader has to write it.
+OF_NO_NAMESPACE = re.compile(r"^template\s*<>\s*struct weft::|^WEFT_JSON_", re.MULTILINE)
+
+
+Example = collections.namedtuple("Example", "name path paragraphs given")
 
 
 def example_of(text):
-    """The paragraphs of a header's example, or none."""
-    found = COMMENT.match(text)
-    lines = [] if not found else [line[7:] if line.startswith("//     ") else "" if line == "//" else None
-                                  for line in found[1].split("\n")]
+    """The paragraphs of a header's example, each with the number of its first line; none without an example."""
+    lines, listing = [], False
+    for line in map(str.strip, text.split("\n")):
+        code = line.startswith("//     ")
+        # What is indented further than the entry of a list that it follows continues that entry.
+        listing = bool(re.match(r"//( -| {2,4}\S)", line)) or (listing and code)
+        lines.append(line[7:] if code and not listing else "")
     paragraphs, current = [], []
-    for line in [*lines, None]:
+    for number, line in enumerate([*lines, ""], 1):
         if line:
             current.append(line)
         elif current:
-            paragraphs.append("\n".join(current))
+            paragraphs.append((number - len(current), "\n".join(current)))
             current = []
-    return paragraphs
+    return [each for each in paragraphs if not NO_CODE.match(each[1])]
 
 
 def without_ellipses(code):
-    return re.sub(r"^\s*\.\.\.\s*$", "", re.sub(r"\{\s*\.\.\.\s*\}", "{}", code), flags=re.MULTILINE)
+    return re.sub(r"^\s*\.\.\.(?=\s*(//.*)?$)", "", re.sub(r"([;{])\s*\.\.\.\s*\}", r"\1 }", code), flags=re.MULTILINE)
 
 
 # Modules whose names are not those of their namespaces.
@@ -47,91 +56,94 @@ NAMESPACES = {"base": "weft", "runtime": "weft", "messaging_amqp": "weft::messag
               "messaging_http": "weft::messaging", "outbox": "weft::messaging"}
 
 
-def unit_of(name, module, paragraphs, given):
-    """The translation unit that compiles an example, in a namespace of its own within the module's."""
+def split_includes(given):
+    lines = given.split("\n")
+    return [line for line in lines if line.startswith("#")], [line for line in lines if not line.startswith("#")]
+
+
+def part_of(example):
+    """(what an example adds to its module's unit, whether it stands outside of every namespace)."""
     outside, inside = [], []
-    for each in map(without_ellipses, paragraphs):
-        (outside if DEFINITION.match(each.split("\n", 1)[0]) and not inside else inside).append(each)
+    for line, code in example.paragraphs:
+        (outside if DEFINITION.match(code.split("\n", 1)[0]) and not inside else inside).append(
+            f'#line {line} "{example.path}"\n{without_ellipses(code)}')
     body = "\n".join(inside)
-    awaits = re.search(r"\bco_await\b|\bWEFT_CO_", body)
-    head = "weft::task<weft::result<>> example()" if awaits else "weft::result<> example()"
+    awaits = re.search(r"\bco_await\b|\bco_return\b|\bWEFT_CO_", body)
+    stem = re.sub(r"\W", "_", example.name.removesuffix(".hpp"))
+    head = f"weft::task<weft::result<>> example_{stem}()" if awaits else f"weft::result<> example_{stem}()"
     end = "co_return weft::result<>{};" if awaits else "return {};"
-    includes = [line for line in given.split("\n") if line.startswith("#include")]
-    declared = [line for line in given.split("\n") if not line.startswith("#include")]
-    if awaits:
+    function = [f"{head} {{\n{body}\n#line 1 \"{example.path}, after the example\"\n{end}\n}}"] if inside else []
+    apart = any(OF_NO_NAMESPACE.search(code) for _, code in example.paragraphs)
+    lines = [f'#line 1 "what {example.name} takes for given"', *split_includes(example.given)[1], *outside, *function]
+    return "\n".join(lines if apart else [f"namespace of_{stem} {{", *lines, "}"]), apart
+
+
+def unit_of(module, examples, given):
+    """The translation unit that compiles the examples of a module, in a namespace within the module's."""
+    includes, declared = split_includes(given)
+    for each in examples:
+        includes += split_includes(each.given)[0]
+    parts = [part_of(each) for each in examples]
+    if any("weft::task<weft::result<>> example_" in code for code, _ in parts):
         includes.append("#include <weft/runtime/task.hpp>")
-    function = f"{head} {{\n{body}\n{end}\n}}" if inside else ""
-    space = NAMESPACES.get(module, f"weft::{module}")
-    return "\n".join(["#include <weft/base/error.hpp>", f"#include <{name}>", "#include <chrono>", *includes,
-                      f"namespace {space}::examples {{", "using namespace std::chrono_literals;", *declared, *outside,
-                      function, "}", ""])
-
-
-def compile_unit(unit, folder, flags):
-    run = subprocess.run([*flags, "-w", "-fsyntax-only", "-x", "c++", "-"], input=unit, cwd=folder, capture_output=True,
-                         text=True, check=False)
-    return "" if run.returncode == 0 else run.stderr or f"the compiler ended with status {run.returncode}"
-
-
-def listed(root):
-    text = (root / FOLDER / "unchecked.txt").read_text(encoding="utf-8")
-    return {line for line in text.split("\n") if line and not line.startswith("#")}
+    return "\n".join(["#include <weft/base/error.hpp>", *[f"#include <{each.name}>" for each in examples],
+                      "#include <chrono>", *dict.fromkeys(includes),
+                      f"namespace {NAMESPACES.get(module, f'weft::{module}')}::examples {{",
+                      "using namespace std::chrono_literals;", f'#line 1 "what {module} takes for given"', *declared,
+                      *[code for code, apart in parts if not apart], "}", *[code for code, apart in parts if apart], ""])
 
 
 def find(root):
-    """(examples that are compiled as (header, module, paragraphs, given), problems of the list)."""
-    unchecked, checked, problems = listed(root), [], []
+    """(module -> its examples, problems of the files that say what is given)."""
+    found, wanted = {}, set()
     for header in sorted(root.glob("modules/*/include/**/*.hpp")):
         module = header.relative_to(root).parts[1]
         name = header.relative_to(root / "modules" / module / "include").as_posix()
-        given = (root / FOLDER / name.removeprefix("weft/")).with_suffix(".cpp")
         paragraphs = example_of(header.read_text(encoding="utf-8"))
-        if given.exists() and name in unchecked:
-            problems.append(f"<{name}> is compiled: take it off {FOLDER}/unchecked.txt")
-        if given.exists() and paragraphs:
-            checked.append((header, name, module, paragraphs, given.read_text(encoding="utf-8")))
-        elif given.exists():
-            problems.append(f"{given.relative_to(root)}: <{name}> has no example")
-        elif paragraphs and name not in unchecked:
-            problems.append(f"<{name}> has an example that nothing compiles: declare what it takes for given in "
-                            f"{given.relative_to(root)} (tests/style/examples.py says how)")
-        elif not paragraphs and name in unchecked:
-            problems.append(f"<{name}> has no example: take it off {FOLDER}/unchecked.txt")
-    for name in sorted(unchecked):
-        if not any((root / "modules").glob(f"*/include/{name}")):
-            problems.append(f"<{name}> is not there: take it off {FOLDER}/unchecked.txt")
-    return checked, problems
+        if paragraphs:
+            given = (root / FOLDER / name.removeprefix("weft/")).with_suffix(".cpp")
+            wanted |= {given, root / FOLDER / f"{module}.cpp"}
+            found.setdefault(module, []).append(Example(name, header, paragraphs, read(given)))
+    problems = [f"{each.relative_to(root)}: no example of a header takes this for given"
+                for each in sorted((root / FOLDER).glob("**/*.cpp")) if each not in wanted]
+    return found, problems
+
+
+def read(path):
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def main(root, build):
     root, build = pathlib.Path(root).resolve(), pathlib.Path(build).resolve()
-    cache_file = build / "examples_checked.json"
+    cache_file = build / "examples_of_modules.json"
     try:
         cache = json.loads(cache_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         cache = {}
     flags, good, waiting = flags_of_modules(build, root), {}, []
-    checked, problems = find(root)
-    for header, name, module, paragraphs, given in checked:
+    found, problems = find(root)
+    for module, examples in found.items():
         if module not in flags:
-            continue
-        unit = unit_of(name, module, paragraphs, given)
-        state = digest(unit, *flags[module][1], *contents([str(header)]))
-        # What a header says of itself is held to the header; others that it includes change seldom and are built anyway.
-        if cache.get(name) == state:
-            good[name] = state
+            continue  # the module is not part of this build
+        unit = unit_of(module, examples, read(root / FOLDER / f"{module}.cpp"))
+        folder, words = flags[module]
+        if still_good(cache.get(module), unit, [*words, "-w"]):
+            good[module] = cache[module]
         else:
-            waiting.append((name, state, unit, *flags[module]))
+            waiting.append((module, unit, folder, [*words, "-w"]))
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        for (name, state, _, _, _), problem in zip(waiting, pool.map(lambda each: compile_unit(*each[2:]), waiting)):
+        answers = pool.map(lambda each: check(root, *each[1:]), waiting)
+        for (module, *_), (problem, state) in zip(waiting, answers):
             if problem:
-                problems.append(f"the example of <{name}> does not compile\n{problem}")
+                problems.append(f"an example in the headers of {module} does not compile: mend it, or declare what it takes "
+                                f"for given (tests/style/examples.py says where)\n{problem}")
             else:
-                good[name] = state
+                good[module] = state
     cache_file.write_text(json.dumps(good), encoding="utf-8")
     for each in problems:
         print(each)
-    print(f"{len(checked)} examples, {len(waiting)} compiled now, {len(listed(root))} unchecked, {len(problems)} problems")
+    print(f"{sum(map(len, found.values()))} examples of {len(found)} modules, {len(waiting)} modules compiled now, "
+          f"{len(problems)} problems")
     return 1 if problems else 0
 
 

@@ -53,24 +53,24 @@ def contents(files):
     return [file + digest(pathlib.Path(file).read_text(encoding="utf-8")) for file in files]
 
 
-def still_good(known, flags):
+def still_good(known, text, flags):
     try:
-        return known is not None and known["state"] == digest(*flags, *contents(known["files"]))
+        return known is not None and known["state"] == digest(text, *flags, *contents(known["files"]))
     except OSError:
         return False
 
 
-def check(root, name, folder, flags):
-    """(what the compiler says, the state to remember); the compiler reads one line that includes the header."""
+def check(root, text, folder, flags):
+    """(what the compiler says of a source text, the state to remember when it says nothing)."""
     with tempfile.TemporaryDirectory() as scratch:
         listed = os.path.join(scratch, "files")
         run = subprocess.run([*flags, "-fsyntax-only", "-MD", "-MT", "header", "-MF", listed, "-x", "c++", "-"],
-                             input=f"#include <{name}>\n", cwd=folder, capture_output=True, text=True, check=False)
+                             input=text, cwd=folder, capture_output=True, text=True, check=False)
         if run.returncode != 0:
             return run.stderr or f"the compiler ended with status {run.returncode}", None
         words = pathlib.Path(listed).read_text(encoding="utf-8").replace("\\\n", " ").split()[1:]
     files = sorted({os.path.normpath(os.path.join(folder, word)) for word in words if str(root) in word})
-    return "", {"files": files, "state": digest(*flags, *contents(files))}
+    return "", {"files": files, "state": digest(text, *flags, *contents(files))}
 
 
 def main(root, build):
@@ -87,14 +87,15 @@ def main(root, build):
         if module not in flags:
             continue  # the module is not part of this build
         name = header.relative_to(root / "modules" / module / "include").as_posix()
-        if still_good(cache.get(name), flags[module][1]):
+        text = f"#include <{name}>\n"
+        if still_good(cache.get(name), text, flags[module][1]):
             good[name] = cache[name]
         else:
-            waiting.append((name, *flags[module]))
+            waiting.append((name, text, *flags[module]))
     bad = 0
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        answers = pool.map(lambda each: check(root, *each), waiting)
-        for (name, _, _), (problem, state) in zip(waiting, answers):
+        answers = pool.map(lambda each: check(root, *each[1:]), waiting)
+        for (name, *_), (problem, state) in zip(waiting, answers):
             if problem:
                 bad += 1
                 print(f"<{name}> does not compile alone: include what it uses\n{problem}")

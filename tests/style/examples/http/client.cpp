@@ -3,5 +3,3 @@ struct user_view {
   std::string name;
 };
 BOOST_DESCRIBE_STRUCT(user_view, (), (name))
-extern weft::loop& loop;
-extern context ctx;

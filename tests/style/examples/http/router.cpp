@@ -1,7 +1,6 @@
 #include <weft/http/server.hpp>
 #include <weft/http/static_files.hpp>
 using user_id = strong<struct user_id_tag>;
-extern weft::loop& loop;
 task<result<response>> show_user(request& r, user_id id);
 task<result<response>> create_user(request& r);
 router api_routes();

@@ -7,8 +7,6 @@ struct price {
   int cents = 0;
 };
 BOOST_DESCRIBE_STRUCT(price, (), (cents))
-extern weft::loop& loop;
-extern context ctx;
 extern messaging::router& router;
 extern std::unique_ptr<messaging::broker> broker;
 task<result<price>> look_up(context ctx, price_query q);

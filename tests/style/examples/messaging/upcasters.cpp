@@ -9,5 +9,4 @@ struct order_placed_v2 {
 };
 BOOST_DESCRIBE_STRUCT(order_placed_v2, (), (cents))
 result<order_placed_v2> with_currency(order_placed_v1 old);
-extern weft::loop& loop;
 extern std::unique_ptr<messaging::broker> broker;

@@ -1,0 +1,2 @@
+#include <string>
+extern std::string json;

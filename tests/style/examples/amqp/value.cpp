@@ -1,0 +1,2 @@
+#include <weft/amqp/message.hpp>
+extern amqp::message& message;

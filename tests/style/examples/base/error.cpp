@@ -1,0 +1,2 @@
+struct user {};
+extern std::string id;

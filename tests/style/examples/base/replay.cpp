@@ -1,0 +1,3 @@
+extern int request;
+extern error problem;
+replay replay_of(int request);

@@ -1,0 +1,4 @@
+struct wanted_user {
+  std::string name;
+};
+extern wanted_user wanted;

@@ -1,0 +1,1 @@
+extern std::vector<host_ptr> hosts, tried;

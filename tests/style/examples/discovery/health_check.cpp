@@ -1,0 +1,4 @@
+#include <weft/http/client.hpp>
+extern http::client client;
+extern discovery::instance instance;
+extern health_judge judge;

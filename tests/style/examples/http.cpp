@@ -1,0 +1,6 @@
+#include <weft/http/router.hpp>
+#include <weft/runtime/context.hpp>
+#include <weft/runtime/loop.hpp>
+extern weft::loop& loop;
+extern weft::context ctx;
+extern http::router routes;

@@ -1,0 +1,2 @@
+#include <weft/http/message.hpp>
+extern http::request& request;

@@ -1,0 +1,1 @@
+task<result<response>> upload(http::request& r);

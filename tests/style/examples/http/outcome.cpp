@@ -1,0 +1,1 @@
+#include <weft/resilience/pipeline.hpp>

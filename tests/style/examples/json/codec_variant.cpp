@@ -1,0 +1,4 @@
+#include <variant>
+struct circle {};
+struct square {};
+struct leaf {};

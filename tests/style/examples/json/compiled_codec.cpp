@@ -1,0 +1,2 @@
+#include <boost/describe/class.hpp>
+#include <weft/json/decode.hpp>

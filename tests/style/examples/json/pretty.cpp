@@ -1,0 +1,1 @@
+extern json::value v;

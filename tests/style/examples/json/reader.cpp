@@ -1,0 +1,3 @@
+struct point {
+  double x = 0, y = 0;
+};

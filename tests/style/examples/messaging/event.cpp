@@ -1,0 +1,1 @@
+#include <weft/messaging/cloud_events.hpp>

@@ -1,0 +1,5 @@
+struct ledger {
+  task<result<>> record(const order_placed& o);
+};
+extern ledger& books;
+extern order_placed event;

@@ -1,0 +1,2 @@
+#include <weft/messaging/broker.hpp>
+extern messaging::broker& bus;

@@ -1,0 +1,2 @@
+#include <weft/messaging/router.hpp>
+extern messaging::router& bus;

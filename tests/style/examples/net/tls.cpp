@@ -1,0 +1,1 @@
+extern std::unique_ptr<stream> accepted;

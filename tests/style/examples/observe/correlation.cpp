@@ -1,0 +1,2 @@
+extern context request_ctx;
+extern std::string header_value;

@@ -1,0 +1,2 @@
+extern std::string id;
+extern weft::loop& other_loop;

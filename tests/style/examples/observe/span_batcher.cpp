@@ -1,0 +1,3 @@
+#include <weft/observe/metrics.hpp>
+extern observe::span_exporter& exporter;
+extern observe::registry metrics;

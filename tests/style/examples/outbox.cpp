@@ -1,0 +1,17 @@
+#include <boost/describe/class.hpp>
+#include <weft/messaging/broker.hpp>
+#include <weft/messaging/topic.hpp>
+#include <weft/outbox/outbox.hpp>
+#include <weft/runtime/context.hpp>
+#include <weft/runtime/loop.hpp>
+#include <weft/storage/database.hpp>
+extern weft::loop& loop;
+extern weft::context ctx;
+extern std::unique_ptr<storage::database> db;
+extern std::unique_ptr<messaging::broker> broker;
+extern std::unique_ptr<messaging::outbox> out;
+struct order_placed {
+  std::string id;
+};
+BOOST_DESCRIBE_STRUCT(order_placed, (), (id))
+inline constexpr messaging::topic<order_placed> orders_placed{"orders.placed.v1"};

@@ -1,0 +1,1 @@
+extern bulkhead_waiter& waiter;

@@ -1,0 +1,1 @@
+void refuse(duration retry_after);

@@ -1,0 +1,2 @@
+extern resilience::outcome_view outcome;
+task<void> wait(duration how_long);

@@ -1,0 +1,2 @@
+extern circuit_breaker breaker;
+void print(const std::string& text);

@@ -1,0 +1,3 @@
+namespace weft::http {
+struct response;
+}

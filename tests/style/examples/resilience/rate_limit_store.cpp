@@ -1,0 +1,1 @@
+extern weft::loop& clock;

@@ -1,0 +1,4 @@
+#include <string>
+struct picture {
+  std::string pixels;
+};

@@ -1,0 +1,3 @@
+#include <boost/asio/ip/tcp.hpp>
+extern boost::asio::ip::tcp::socket socket;
+extern boost::asio::mutable_buffer buffer;

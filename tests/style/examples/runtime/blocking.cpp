@@ -1,0 +1,2 @@
+extern std::string file_name;
+std::string read_file(const std::string& path);

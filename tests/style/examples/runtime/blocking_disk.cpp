@@ -1,0 +1,2 @@
+extern blocking_disk& disk;
+extern std::string record;

@@ -1,0 +1,2 @@
+using weft::loop;
+task<void> serve(loop& l, context stopping);

@@ -1,0 +1,2 @@
+extern weft::disk& disk;
+extern std::string record;

@@ -1,0 +1,2 @@
+using weft::loop;
+task<int> serve(loop& l);

@@ -1,0 +1,2 @@
+#include <weft/runtime/sleep.hpp>
+using weft::loop;

@@ -1,0 +1,2 @@
+#include <weft/runtime/stream.hpp>
+extern std::unique_ptr<weft::stream> stream;

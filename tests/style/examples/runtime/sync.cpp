@@ -1,0 +1,1 @@
+extern weft::semaphore& places;

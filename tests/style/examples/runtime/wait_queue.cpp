@@ -1,0 +1,3 @@
+using weft::loop;
+class pool;
+extern pool& places;

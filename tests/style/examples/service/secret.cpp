@@ -1,0 +1,1 @@
+void connect(std::string_view user, std::string_view password);

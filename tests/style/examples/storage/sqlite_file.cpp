@@ -1,0 +1,2 @@
+#include <vector>
+extern std::vector<std::string> messages;

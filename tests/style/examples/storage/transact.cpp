@@ -1,0 +1,1 @@
+extern storage::database& db;

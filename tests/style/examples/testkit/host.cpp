@@ -1,0 +1,1 @@
+task<void> serve(loop& l, disk& d);

@@ -1,0 +1,5 @@
+#include <weft/runtime/sync.hpp>
+struct permit_holder {
+  explicit permit_holder(semaphore& s);
+  ~permit_holder();
+};

@@ -1,0 +1,1 @@
+task<void> retries_three_times(loop& l);
