@@ -64,6 +64,11 @@ TEST_F(PostgresLosses, NothingThatTheServerHasIsSentTwice) {
     EXPECT_EQ(lost.error().code(), code) << lost.error().describe();
     EXPECT_FALSE(lost.error().unprocessed());
     EXPECT_EQ(proxy->cuts(), cuts + 1);
+    // The server works on for a while on behalf of a client that is gone.
+    ASSERT_TRUE(until([&] {
+      return number("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pay(%' AND "
+                    "pid <> pg_backend_pid()") == 0;
+    }));
     EXPECT_LE(payments(), 2);  // the INSERT pays, and writes down that it did
     EXPECT_TRUE(run(db->query(context{}, "SELECT 1")));
   }
