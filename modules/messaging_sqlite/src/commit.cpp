@@ -20,7 +20,7 @@ class commit_worker {
   ~commit_worker() {
     if (hub_) hub_->forget_request(*loop_);
   }
-  void operator()() {
+  void operator()() noexcept {  // an exception in here would leave others waiting for good
     const auto hub = std::exchange(hub_, nullptr);
     hub->forget_request(*loop_);  // what is told from now on asks again, unless it is found below
     hub->work_off(*loop_, now_);

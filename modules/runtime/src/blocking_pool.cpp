@@ -1,14 +1,24 @@
 #include "blocking_pool.hpp"
 
+#include <weft/runtime/guarded.hpp>
+
 #include <csignal>
 
 namespace weft {
+
+namespace {
+// On a thread of the pool, and on a loop in the middle of something else, an exception has nobody to go to; whoever
+// waits for `done` must hear of the end all the same.
+void run(callback& work) noexcept {
+  static_cast<void>(guarded_call([&] { work(); }));
+}
+}  // namespace
 
 void blocking_pool::submit(callback work, callback done) {
   std::unique_lock lock{mutex_};
   if (jobs_.size() >= queue_limit_ || limit_ == 0) {  // the caller pays: back-pressure rather than growth
     lock.unlock();
-    work();
+    run(work);
     loop_.post(std::move(done));
     return;
   }
@@ -35,7 +45,7 @@ void blocking_pool::serve() {
     auto next = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
-    next.work();
+    run(next.work);
     loop_.post(std::move(next.done));
     lock.lock();
   }

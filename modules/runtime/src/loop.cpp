@@ -1,3 +1,4 @@
+#include <weft/runtime/guarded.hpp>
 #include <weft/runtime/loop.hpp>
 
 namespace weft {
@@ -17,7 +18,7 @@ turn_observer::~turn_observer() {
 void loop::report_turn(duration took) {
   slow_turn turn{.took = took};
   for (auto* o = observers_; o != nullptr; o = o->next_)
-    if (took >= o->at_least_) o->observe(turn);
+    if (took >= o->at_least_) static_cast<void>(guarded_call([&] { o->observe(turn); }));
 }
 
 }  // namespace weft

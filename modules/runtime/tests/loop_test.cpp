@@ -229,5 +229,21 @@ TEST(Semaphore, GrantsInOrderAndSkipsWhoLeft) {
   EXPECT_EQ(loop.run(queue_for_permit(loop)), (std::vector<int>{1, 3}));
 }
 
+// F13: it ended the process, or left whoever waits for `done` waiting.
+task<bool> waits_for(loop& l, event& e) { co_return (co_await e.wait(context{}.with_timeout(l, 10s))).has_value(); }
+TEST(Loop, OffloadedWorkMayThrow) {
+  for (const unsigned threads : {0U, 1U}) {
+    epoll_loop loop{{.blocking_threads = threads}};
+    int done = 0;
+    event all{loop};
+    for (int i = 0; i < 3; ++i)
+      loop.offload([] { throw 7; },
+                   [&] {
+                     if (++done == 3) all.set();
+                   });
+    EXPECT_TRUE(loop.run(waits_for(loop, all)));
+  }
+}
+
 }  // namespace
 }  // namespace weft

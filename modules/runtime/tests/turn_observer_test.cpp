@@ -46,6 +46,20 @@ TEST(TurnObserver, SeesWhatBlocksTheLoop) {
   EXPECT_TRUE(never.turns.empty());
 }
 
+// F13: it ended the process.
+TEST(TurnObserver, MayThrow) {
+  class throwing final : public turn_observer {
+   public:
+    using turn_observer::turn_observer;
+    void observe(slow_turn&) override { throw 7; }
+  };
+  epoll_loop loop;
+  throwing first{loop, 0ms};
+  recorded second{loop, 20ms};
+  loop.run(burn_once(loop));
+  EXPECT_EQ(second.turns.size(), 1U);
+}
+
 TEST(TurnObserver, ReadsTheClockWithinATurn) {
   epoll_loop loop;
   const auto at = loop.now();

@@ -74,7 +74,7 @@ void machine::run_posted() {
 
 // The work runs at once: it must not see what happens meanwhile, and on one thread nothing can.
 void machine::offload(callback work, callback done) {
-  work();
+  static_cast<void>(guarded_call([&] { work(); }));
   core_.arrange_call(core_.options.offload, *this, std::move(done));
 }
 

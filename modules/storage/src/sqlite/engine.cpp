@@ -192,7 +192,7 @@ void sqlite_engine::run() {
 void sqlite_engine::start_reopening() {
   if (!writer_ || !idle()) return;
   reopening_ = true;
-  auto outcome = std::make_shared<result<>>();
+  auto outcome = std::make_shared<result<>>(fail(errc::internal, "reopening did not come to its end"));
   loop_.offload([this, at = outcome.get()] { *at = reopen(); },
                 [self = shared_from_this(), outcome] {
                   self->reopening_ = false;
@@ -254,7 +254,7 @@ void sqlite_engine::start_writes() {
   auto shared = std::make_shared<std::vector<sqlite_call_ref>>(std::move(group));
   auto commits = std::make_shared<std::size_t>(0);
   loop_.offload([at = writer_.get(), group_ = shared.get(),
-                 count = commits.get()] { *count = run_group(*at->connection, *group_); },
+                 count = commits.get()]() noexcept { *count = run_group(*at->connection, *group_); },
                 [self = shared_from_this(), shared, commits] {
                   self->figures_.commits += *commits;
                   for (auto& call : *shared) {

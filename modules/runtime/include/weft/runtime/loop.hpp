@@ -109,7 +109,7 @@ class loop {
   virtual void arm(timer_node& node, steady_time due) = 0;
   // From any thread: runs `work` on the loop's thread, in order. Work that is left when the loop ends is dropped.
   virtual void post(callback work) = 0;
-  // Runs `work` on a pool of threads for blocking calls, then `done` on the loop. At most `blocking_queue` wait.
+  // Runs `work` on a pool for blocking calls, then, whatever it threw, `done` on the loop; see also blocking().
   virtual void offload(callback work, callback done) = 0;
 
   virtual result<std::unique_ptr<listener>> listen(const address& at, listen_options options = {}) = 0;
