@@ -83,6 +83,9 @@ task<void> server::impl::turn_away(std::unique_ptr<stream> connection) {
   request unread;
   received_request::fill(unread, {}, connection->info(), core.home, {});
   if (core.options.on_refused) static_cast<void>(guarded_call([&] { core.options.on_refused(unread, refused, why); }));
+  if (core.options.tls) co_return;  // it is not worth a handshake
+  if (refused.content.streamed()) refused = refusal(status::service_unavailable, why);
+  refused.status = status::service_unavailable;
   std::string out;
   http1::append_status_line(out, refused.status);
   const auto line = out.size();
@@ -116,7 +119,7 @@ task<void> server::impl::run(std::unique_ptr<stream> connection) {
   const auto peer = connection->info().peer;
   if (!has_room_for(peer)) {
     ++core.stats.connections_refused;
-    if (!core.options.tls) co_await turn_away(std::move(connection));
+    co_await turn_away(std::move(connection));
     co_return;
   }
   std::optional<address_count> of_peer;
@@ -143,7 +146,9 @@ task<void> server::impl::run(std::unique_ptr<stream> connection) {
 }
 
 void server::start_draining() {
-  if (std::exchange(impl_->core.draining, true)) return;
+  auto& core = impl_->core;
+  if (std::exchange(core.draining, true)) return;
+  core.drain_grace_over = later(core.home.now(), core.options.drain_grace);
   for (auto* c = impl_->core.first; c != nullptr; c = c->next()) c->start_draining();
 }
 
@@ -169,7 +174,7 @@ task<void> server::drain(duration patience) {
     server_core& core;
   } timer{impl_->core};
   auto& home = impl_->core.home;
-  const auto end = later(home.now(), patience);
+  const auto end = later(home.now(), std::max(patience, duration::zero()));
   if (end != context::no_deadline) home.arm(timer, end);
   event over{home};
   task_group joiner{home};

@@ -132,7 +132,7 @@ server_connection::~server_connection() {
 }
 
 void server_connection::start_draining() {
-  if (idle_) deadline_.set(core_.options.drain_grace);
+  if (idle_) deadline_.set(std::min(core_.options.drain_grace, core_.options.idle_timeout));
 }
 
 void server_connection::cut_off() {
@@ -157,6 +157,10 @@ task<void> server_connection::serve() {
 }
 
 task<server_connection::outcome> server_connection::receive_head() {
+  // Should this head be refused before it is read, nothing of the last one may pass for it: those are views of bytes
+  // that are gone.
+  head_.verb = method::other;
+  head_.method_name = head_.target = head_.host = {};
   idle_ = in_.unread().empty();
   if (idle_) in_.shrink();
   if (idle_ && out_.empty() && out_.capacity() > kept_answer_bytes) out_ = {};

@@ -27,6 +27,7 @@ struct server_core {
   std::optional<peer_trust> proxies;
   address_counts clients;  // requests that are being answered; only kept when they are limited
   bool draining = false;
+  steady_time drain_grace_over = steady_time::max();
   server_connection *first = nullptr, *last = nullptr;
   task_group tasks;
 

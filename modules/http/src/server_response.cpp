@@ -84,8 +84,9 @@ task<server_connection::outcome> server_connection::send(response& r) {
   }
   // Without it, nobody could tell the client's next request from that content.
   if (continue_pending_ || r.headers.has_token("connection", "close")) keep_alive_ = false;
-  // Requests that are here already are answered first; the last response says it.
-  if (core_.draining && in_.unread().empty()) keep_alive_ = false;
+  // Requests that are here already are answered first; the last response says it. But who pipelines without a pause
+  // would never hear of it, and lose what is under way when the drain's patience is over.
+  if (core_.draining && (in_.unread().empty() || core_.home.now() >= core_.drain_grace_over)) keep_alive_ = false;
   const auto& options = core_.options;
   if (options.max_connection_requests != 0 && requests_ >= options.max_connection_requests) keep_alive_ = false;
   if (core_.home.now() >= later(opened_, options.max_connection_age)) keep_alive_ = false;
@@ -160,6 +161,8 @@ task<server_connection::outcome> server_connection::refuse(status code, std::str
   continue_pending_ = false;
   auto r = refusal(code, what);
   if (core_.options.on_refused) static_cast<void>(guarded_call([&] { core_.options.on_refused(request_, r, what); }));
+  if (r.content.streamed()) r.content = refusal(code, what).content;  // fields may be added, and nothing else
+  r.status = code;
   const auto before = out_.size();
   if (!append_head(r, content_coding::length)) {
     out_.resize(before);
