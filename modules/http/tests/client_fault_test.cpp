@@ -209,6 +209,50 @@ VIRTUAL_TEST(ClientFault, ATokenSourceThatThrowsFailsWhoAsks) {
   }
 }
 
+// A14: a source that fails has its pauses, however many calls want a token.
+struct issuer {
+  loop& l;
+  int fetches = 0;
+  bool works = false, expired = false;
+  task<result<bearer_token>> operator()(const context&) {
+    ++fetches;
+    co_await settle(l, 1ms);
+    if (expired) co_return bearer_token{.value = "old", .expires = l.wall_now()};
+    if (works) co_return bearer_token{.value = "t"};
+    co_return fail(errc::unavailable, "no issuer");
+  }
+};
+VIRTUAL_TEST(ClientFault, ATokenSourceThatFailsIsNotAskedByEveryCall) {
+  for (const bool expired : {false, true}) {
+    issuer from{.l = l, .expired = expired};
+    token_keeper keeper{l, std::ref(from), {.retry_after = 4s}};
+    for (int i = 0; i < 2000; ++i) {
+      const auto got = co_await keeper.authorization(context{}.with_timeout(l, 5s));
+      EXPECT_FALSE(got.has_value());
+      if (!got) EXPECT_EQ(got.error().code(), errc::unavailable);
+      if (!got) EXPECT_TRUE(got.error().unprocessed());
+      co_await settle(l, 10ms);
+    }
+    EXPECT_GE(from.fetches, 5);
+    EXPECT_LE(from.fetches, 25);
+    EXPECT_GE(keeper.failures(), 5U);
+    from.works = true;
+    from.expired = false;
+    co_await settle(l, 4s);
+    EXPECT_EQ((co_await keeper.authorization({})).value_or("failed"), "Bearer t");
+    EXPECT_EQ(keeper.failures(), 0U);
+  }
+}
+// A single failure costs the next call little.
+VIRTUAL_TEST(ClientFault, ATokenSourceIsAskedAgainSoonAfterItsFirstFailure) {
+  issuer from{.l = l};
+  token_keeper keeper{l, std::ref(from)};
+  EXPECT_FALSE((co_await keeper.authorization({})).has_value());
+  from.works = true;
+  co_await settle(l, 250ms);
+  EXPECT_EQ((co_await keeper.authorization({})).value_or("failed"), "Bearer t");
+}
+
 // A11: a token that ends in the year 2262, and options without limit.
 task<result<bearer_token>> lasting(context) {
   co_return bearer_token{.value = "t", .expires = wall_time::max() - std::chrono::hours{1}};
