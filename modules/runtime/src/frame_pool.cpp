@@ -12,7 +12,7 @@
 namespace weft::frame_pool {
 namespace {
 
-constexpr std::size_t granule = 64, classes = 64;
+constexpr std::size_t granule = 64, classes = 96;
 [[maybe_unused]] constexpr std::size_t kept_per_class = 4096;
 
 struct free_frame {
