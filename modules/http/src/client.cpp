@@ -83,7 +83,8 @@ task<result<response>> call(std::shared_ptr<void> owner, loop& l, client_stats& 
     }
     exchange x{owner, pool, r, std::move(connection)};
     auto answer = co_await x.run(ctx);
-    if (answer || !x.went_stale() || attempt > 0 || replay_of(r) == replay::unsafe) co_return answer;
+    if (answer) co_return answer;
+    if (!x.went_stale() || attempt > 0 || replay_of(r) == replay::unsafe) co_return fail(x.named(answer.error()));
     ++stats.stale_retries;
   }
 }

@@ -46,27 +46,35 @@ errc code_without_connection(errc code) noexcept {
 }  // namespace
 
 void client_connection::note_keep_alive(const headers& fields, steady_time now) {
-  server_keeps_until = steady_time::max();
-  server_has_enough = false;
+  std::optional<std::uint64_t> timeout, max;  // the least of each, should it be said twice
   for (const auto& f : fields) {
-    if (!equal_ignoring_case(f.name, "keep-alive")) continue;
+    if (f.name.size() != 10 || !equal_ignoring_case(f.name, "keep-alive")) continue;
     for (std::string_view rest = f.value; !rest.empty();) {
       const auto comma = rest.find(',');
       const auto each = rest.substr(0, comma);
       rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-      if (const auto seconds = parameter(each, "timeout")) {
-        // Near its end the server may be closing while a request is on its way, and then nobody can tell whether that
-        // was processed.
-        constexpr std::uint64_t longest = 10'000'000;
-        const duration stated = std::chrono::seconds{std::min(*seconds, longest)};
-        server_keeps_until = later(now, stated - std::min<duration>(std::chrono::seconds{1}, stated / 2));
-      } else if (const auto count = parameter(each, "max")) {
-        // Some servers count it down, some state the same number each time. The smaller reading is right for both.
-        const bool counts_down = stated_requests && *count < *stated_requests;
-        server_has_enough = *count == 0 || (!counts_down && requests >= *count);
-        stated_requests = *count;
-      }
+      if (const auto seconds = parameter(each, "timeout"))
+        timeout = std::min(*seconds, timeout.value_or(*seconds));
+      else if (const auto count = parameter(each, "max"))
+        max = std::min(*count, max.value_or(*count));
     }
+  }
+  if (timeout) {
+    // Near its end the server may be closing while a request is on its way, and then nobody can tell whether that was
+    // processed.
+    constexpr std::uint64_t longest = 10'000'000;
+    const duration stated = std::chrono::seconds{std::min(*timeout, longest)};
+    server_patience = stated - std::min<duration>(std::chrono::seconds{1}, stated / 2);
+  }
+  server_keeps_until = later(now, server_patience);
+  if (max) {
+    // Some servers count it down, some state the same number each time. The smaller reading is right for both.
+    const bool counts_down = stated_requests && *max < *stated_requests;
+    server_has_enough = *max == 0 || (!counts_down && requests >= *max);
+    stated_requests = *max;
+    counted_down = counts_down;
+  } else if (stated_requests && !counted_down) {
+    server_has_enough = requests >= *stated_requests;
   }
 }
 
@@ -105,7 +113,16 @@ connection_lease::~connection_lease() {
 // RFC 9112 9.2: what came over an idle connection answers no request, and the one that would be sent now must not be
 // taken for its cause.
 bool client_pool::usable(client_connection& c) const {
-  return loop_.now() < c.idle_until && c.wire->peek() == io_status::blocked;
+  if (loop_.now() >= c.idle_until) return false;
+  // Asking the kernel costs as much as the reading. A read has emptied the socket just before the connection became
+  // free: as long as that is less than a request needs to leave, another look would tell nothing more about what is on
+  // its way.
+  constexpr auto just_now = std::chrono::microseconds{5};
+  if (time_between(c.freed_at, loop_.clock()) < just_now) {
+    char unasked = 0;
+    return c.wire->try_read({&unasked, 1}).status == io_status::blocked;
+  }
+  return c.wire->peek() == io_status::blocked;
 }
 
 std::unique_ptr<client_connection> client_pool::pop_idle() noexcept {
@@ -178,9 +195,13 @@ task<result<std::unique_ptr<client_connection>>> client_pool::connect(context ct
                        .with_remedy(why.remedy())
                        .as_unprocessed());
   }
+  // Nor does what a server says before it was asked answer the first request of a connection.
+  if ((*wire)->peek() == io_status::ok)
+    co_return fail(
+        error{errc::unavailable, "the server spoke before it was asked"}.with_peer(authority()).as_unprocessed());
   auto connection = std::make_unique<client_connection>(loop_, *std::move(wire), options_.limits);
   connection->watch.pool = this;
-  const auto drawn = [this] { return 1 - options_.connection_jitter * loop_.random().uniform(); };
+  const auto drawn = [this] { return 1 - std::clamp(options_.connection_jitter, 0.0, 1.0) * loop_.random().uniform(); };
   if (options_.max_connection_age != duration::max())
     connection->retires_at = later(loop_.now(), saturating_multiply(options_.max_connection_age, drawn()));
   if (options_.max_connection_requests != 0)
@@ -216,6 +237,7 @@ void client_pool::release(std::unique_ptr<client_connection> connection, fate f)
   if (f == fate::close || !c.in.unread().empty() || c.server_has_enough || c.idle_until <= now ||
       (c.max_requests != 0 && c.requests >= c.max_requests))
     return drop(std::move(connection));
+  connection->freed_at = loop_.clock();
   connection->in.shrink();
   keep(std::move(connection));
 }

@@ -32,12 +32,13 @@ class client_connection final {
   std::uint64_t requests = 0;  // that it has carried
 
   // What the server says of its patience and of how many requests it takes (Keep-Alive: timeout=5, max=100), and when
-  // the response with it came.
+  // the response with it came. What it has said once holds until it says something else.
   void note_keep_alive(const headers& fields, steady_time now);
   // Until when another request may be sent over it once it is idle, and whether the server wants any.
   steady_time server_keeps_until = steady_time::max();
+  duration server_patience = duration::max();
   std::optional<std::uint64_t> stated_requests;
-  bool server_has_enough = false;
+  bool counted_down = false, server_has_enough = false;
   // Drawn for each connection below what the options say, so that not all of a pool end together.
   steady_time retires_at = steady_time::max();
   std::uint64_t max_requests = 0;  // 0: any number
@@ -51,6 +52,7 @@ class client_connection final {
     client_pool* pool = nullptr;
   } watch{*this};
   steady_time idle_until{};
+  steady_time freed_at{};  // by loop::clock()
 };
 
 // A connection of a pool, or the place for one that has yet to be opened. Whoever holds it hands it on by destroying

@@ -252,11 +252,15 @@ task<result<>> exchange::receive_head(duration patience) {
 result<response> exchange::finish() {
   auto& c = *connection_;
   answer_.status = head_.code;
-  c.content.start(
-      head_, {.limits = pool_.options().limits, .timeout = pool_.options().body_timeout, .malformed = errc::data_loss});
+  c.content.start(head_, {.limits = pool_.options().limits,
+                          .timeout = pool_.options().body_timeout,
+                          .min_bytes_per_second = pool_.options().min_body_bytes_per_second,
+                          .malformed = errc::data_loss});
   c.note_keep_alive(answer_.headers, pool_.home().now());
   answer_.sender = pool_.shared_authority();
-  const bool keep_alive = head_.keep_alive && request_complete_ && !request_.headers.has_token("connection", "close");
+  const bool tunnel = request_.method() == method::connect && answer_.ok();
+  const bool keep_alive =
+      head_.keep_alive && request_complete_ && !tunnel && !request_.headers.has_token("connection", "close");
   std::optional<std::string_view> all;
   if (!c.content.complete()) all = c.content.take_buffered();
   answer_.storage = c.in.release_pinned();
@@ -270,22 +274,22 @@ result<response> exchange::finish() {
   return std::move(answer_);
 }
 
-task<result<response>> exchange::run(const context& ctx) {
-  auto got = co_await converse(ctx);
-  if (got) co_return got;
-  const auto problem = got.error().with_operation(operation_of(request_));
-  co_return fail(content_failed_ ? problem : problem.with_peer(pool_.authority()));
+error exchange::named(const error& e) const {
+  auto problem = e.with_operation(operation_of(request_));
+  return content_failed_ ? problem : problem.with_peer(pool_.authority());
 }
 
-task<result<response>> exchange::converse(const context& ctx) {
+task<result<response>> exchange::run(const context& ctx) {
   ++connection_->requests;
   connection_->guard.emplace(pool_.home(), ctx, *connection_->wire);
   auto sent = co_await send_request(ctx);
   if (sent || sent.error().code() == errc::unavailable) {
     // A server that refuses early closes its side: its answer may still be there to read.
+    // One patience for all of it: interim answers do not begin it anew.
+    const auto end = later(pool_.home().now(), pool_.options().response_timeout);
     for (int interim = 0; !answered_; ++interim) {
       if (interim == interim_responses) co_return fail(errc::data_loss, "too many interim responses");
-      auto received = co_await receive_head(pool_.options().response_timeout);
+      auto received = co_await receive_head(time_between(pool_.home().now(), end));
       if (!received) {
         if (!sent) stale_ = connection_->reused && heard_nothing();
         co_return fail(sent ? std::move(received).error() : std::move(sent).error());

@@ -14,13 +14,13 @@ class exchange {
   exchange(const exchange&) = delete;
   exchange& operator=(const exchange&) = delete;
 
-  // Errors name the operation and the peer.
   task<result<response>> run(const context& ctx);
+  // An error of run(), with the operation and the peer. Apart from it, so that a response is moved once less.
+  [[nodiscard]] error named(const error& e) const;
   // Nothing came back, and the connection was an old one: the server closed it under us.
   [[nodiscard]] bool went_stale() const noexcept { return stale_; }
 
  private:
-  task<result<response>> converse(const context& ctx);
   result<content_coding> append_head();
   task<result<>> send_request(const context& ctx);
   task<result<>> send_content(content_coding coding, const context& ctx);

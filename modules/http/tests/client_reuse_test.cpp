@@ -207,6 +207,29 @@ VIRTUAL_TEST(ClientReuse, HeedsWhatTheServerSaysOfItsPatience) {
   }
 }
 
+// B6: said twice, the smaller word counts; said once, it holds until another is said.
+VIRTUAL_TEST(ClientReuse, RemembersWhatTheServerSaidOfItsPatience) {
+  struct {
+    std::string says;
+    duration idle;
+    bool fresh;
+  } const cases[] = {{"Keep-Alive: timeout=5, timeout=60\r\n", 4500ms, true},
+                     {"Keep-Alive: timeout=5\r\nKeep-Alive: timeout=60\r\n", 4500ms, true},
+                     {"Keep-Alive: max=1, max=9\r\n", 0ms, true},
+                     {"Keep-Alive: timeout=5\r\nX: 1\r\n", 4500ms, true},
+                     {"Keep-Alive: timeout=5\r\nX: 1\r\n", 3500ms, false},
+                     {"Keep-Alive: , timeout = 5 ,,\r\n", 4500ms, true}};
+  for (const auto& each : cases)
+    for (const bool silent_afterwards : {false, true}) {
+      scripted s{l};
+      client c{l, s.options()};
+      auto w = co_await first_exchange(l, c, s, "HTTP/1.1 204 No Content\r\n" + each.says + "\r\n");
+      if (silent_afterwards && each.idle > 0ms) EXPECT_FALSE(co_await asks_over_a_fresh_connection(l, c, s, w));
+      co_await settle(l, each.idle);
+      EXPECT_EQ(co_await asks_over_a_fresh_connection(l, c, s, w), each.fresh) << each.says << silent_afterwards;
+    }
+}
+
 // Apache counts its `max` down, others state the same number each time.
 VIRTUAL_TEST(ClientReuse, ReadsMaxAsWhatIsLeftOrAsAll) {
   for (const bool counts_down : {true, false}) {

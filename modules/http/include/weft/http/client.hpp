@@ -14,7 +14,7 @@
 // Idempotency-Key field).
 //
 // What a server says of itself is heeded (Keep-Alive: timeout=5, max=100): a connection is not used near its end. Nor
-// is one over which bytes came that belong to no request.
+// is one over which bytes came that belong to no request; on a new connection that is errc::unavailable, unprocessed.
 //
 // An answer's content may be streamed; its connection goes back to the pool when it has been read to the end, and is
 // closed when it is dropped before. An answer may outlive its client, but not the client's loop.
@@ -36,8 +36,13 @@ struct client_options {
   std::string base_url;  // "http://host:port", "https://...", "unix:/path"; what a relative target is added to
   http1::limits limits;
   duration connect_timeout = std::chrono::seconds{2};    // name, connection and TLS together
-  duration response_timeout = std::chrono::seconds{60};  // from the request's last byte to the answer's head
+  duration response_timeout = std::chrono::seconds{60};  // from the request's last byte to the answer's head, with all
+                                                         // interim answers before it
   duration body_timeout = std::chrono::seconds{30};      // between two pieces of the answer
+  // Of an answer's content that is waited for longer than ten body_timeouts in all: a server that drips fails the call
+  // with errc::deadline_exceeded, also without a deadline of the caller's. Only time spent waiting for the server
+  // counts. 0: no limit, for streams of events that are silent most of the time.
+  std::uint64_t min_body_bytes_per_second = 240;
   duration write_timeout = std::chrono::seconds{30};
   duration continue_timeout = std::chrono::seconds{1};  // `Expect: 100-continue` waits this long, then sends anyway
   duration idle_timeout = std::chrono::seconds{50};     // below the server's, so that it rarely closes under us
