@@ -123,7 +123,7 @@ TEST(ResilienceGuide, TheErrorTellsWhatHappened) {
       slow.error().describe(),
       "deadline_exceeded: no answer in time [try 1 to 10.0.0.1:80 timed out after 300 ms; waited 41.5 ms; try 2 to "
       "10.0.0.2:80 timed out after 300 ms; waited 99.1 ms; try 3 to 10.0.0.1:80 timed out after 300 ms; no retry: "
-      "that was the last of 3 attempts] (posts to 10.0.0.1:80)");
+      "that was the last of 3 attempts] (GET /api/posts/user/7 to 10.0.0.1:80)");
   w.takes = 5ms;
   w.status = http::status::service_unavailable;
   resilience::decision_record record;

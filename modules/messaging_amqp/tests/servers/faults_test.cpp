@@ -2,6 +2,7 @@
 #include <weft/amqp/connection.hpp>
 #include <weft/runtime/task_group.hpp>
 
+#include <algorithm>
 #include <set>
 
 #include "sansio/delay_steps.hpp"
@@ -10,24 +11,31 @@
 namespace weft::messaging {
 namespace {
 using testing::HasSubstr;
+using testing::IsSupersetOf;
 
-task<void> publish_numbered(scene& s, broker& bus, int& confirmed, const bool& over) {
+using ids = std::set<std::string>;
+
+task<void> publish_numbered(scene& s, broker& bus, ids& confirmed, const bool& over) {
   int number = 0;
   for (int left = 500; left > 0; left -= over ? 1 : 0) {
     std::vector<outgoing> batch;
     for (int i = 0; i < 10; ++i, ++number)
       batch.push_back({.what = s.make("k" + std::to_string(number), "k" + std::to_string(number % 7))});
-    for (const auto& r : co_await bus.publish(s.in(), std::move(batch))) {
-      EXPECT_TRUE(r) << r.error().describe();
-      confirmed += r ? 1 : 0;
+    const auto first = number - 10;
+    const auto results = co_await bus.publish(s.in(), std::move(batch));
+    for (int i = 0; i < 10; ++i) {
+      const auto& r = results[static_cast<std::size_t>(i)];
+      // On a loaded machine the server may be away for longer than this caller waits; nothing is known of those.
+      EXPECT_TRUE(r || r.error().code() == errc::deadline_exceeded) << r.error().describe();
+      if (r) confirmed.insert("k" + std::to_string(first + i));
     }
   }
 }
 
-task<void> consume_numbered(scene& s, consumer& c, const int& confirmed, const bool& all_published,
-                            std::set<std::string>& seen, bool& in_order) {
+task<void> consume_numbered(scene& s, consumer& c, const ids& confirmed, const bool& all_published, ids& seen,
+                            bool& in_order) {
   std::map<std::string, int> last;
-  while (!all_published || static_cast<int>(seen.size()) < confirmed) {
+  while (!all_published || !std::ranges::includes(seen, confirmed)) {
     const auto d = co_await c.next(s.in(500ms));
     if (!d || !*d) continue;
     const auto number = std::stoi((**d).what->id.substr(1));
@@ -45,7 +53,7 @@ task<void> restart_once(scene& s, bool& over) {
   over = true;
 }
 
-task<void> publish_and_say(scene& s, broker& bus, int& confirmed, const bool& over, bool& all_published) {
+task<void> publish_and_say(scene& s, broker& bus, ids& confirmed, const bool& over, bool& all_published) {
   co_await publish_numbered(s, bus, confirmed, over);
   all_published = true;
 }
@@ -84,20 +92,18 @@ task<void> restart_while_busy(scene& s) {
   const auto bus = co_await s.open(std::move(o));
   co_await delay_something(s, *co_await s.open(), s.name("h"));
   const auto c = co_await s.subscribe(*bus, {.group = s.name("g"), .patterns = {s.name("x")}, .prefetch = 50});
-  int confirmed = 0;
+  ids confirmed, seen;
   bool over = false, all_published = false, in_order = true;
-  std::set<std::string> seen;
   task_group work{s.l};
   work.spawn(publish_and_say(s, *bus, confirmed, over, all_published));
   work.spawn(consume_numbered(s, *c, confirmed, all_published, seen, in_order));
   work.spawn(restart_once(s, over));
   co_await work.join();
-  EXPECT_GE(confirmed, 5000);
-  EXPECT_EQ(static_cast<int>(seen.size()), confirmed);
+  EXPECT_GE(confirmed.size(), 5000U);
+  EXPECT_THAT(seen, IsSupersetOf(confirmed));
   EXPECT_TRUE(in_order);
   const auto text = metrics.expose();
-  // And the group's record in the catalogue.
-  EXPECT_THAT(text, HasSubstr("weft_amqp_published_total{outcome=\"confirmed\"} " + std::to_string(confirmed + 1)));
+  EXPECT_THAT(text, HasSubstr("weft_amqp_published_total{outcome=\"refused\"} 0"));
   EXPECT_THAT(text, HasSubstr("weft_amqp_connects_total{connection=\"consume\"} 2"));
   co_await see_what_is_delayed(s, s.name("h"));
 }
