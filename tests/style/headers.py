@@ -33,7 +33,7 @@ def checking_flags(words, source, private):
     kept, index = [words[compiler]], compiler + 1
     while index < len(words):
         word = words[index]
-        if word in ("-o", "-MF", "-MT", "-MQ"):
+        if word in ("-o", "-MF", "-MT", "-MQ", "-include-pch"):
             index += 1
         elif word == "-Xclang":  # -Xclang -include-pch -Xclang <file>, and the like
             if words[index + 1] in ("-include-pch", "-include"):
