@@ -93,7 +93,8 @@ class world {
       w.kill(victim, how);
       static_cast<void>(co_await weft::sleep(l, {}, 1s + duration{random.between(0, 3'000'000'000)}));
       w.revive(victim, how);
-      // Until connections and ejections of the first have nothing to do with the second.
+      // One at a time. Longer than its failures are remembered, though it may still be ejected, and connections from
+      // before its death may still be there.
       static_cast<void>(co_await weft::sleep(l, {}, 2s));
     }
   }

@@ -197,10 +197,12 @@ void host_set::check_failed(host& h, std::string_view why) {
 
 void host_set::ended(host& h, call_result outcome, duration latency, steady_time now) {
   if (outcome == call_result::ignored) return;
-  h.failing.record(outcome != call_result::success);
+  const bool failed = outcome != call_result::success;
+  // A failure after a pause is judged without those before it, as it would be had they never been.
+  if (failed && forgotten(h, now)) h.failing = {};
+  h.failing.record(failed);
   (outcome == call_result::success ? last_good_ : h.last_failed) = now;
   if (options_.balance.kind == algorithm::peak_ewma) {
-    const auto failed = outcome != call_result::success;
     h.latency.record(failed ? std::max(latency, options_.balance.failure_penalty) : latency,
                      options_.balance.ewma_decay, now);
   }
@@ -234,22 +236,25 @@ void host_set::returned(host& h, steady_time now) {
   tell(host_event::kind::returned, h);
 }
 
-bool host_set::others_answer(const host& failed, std::string_view subset, steady_time now) const {
+// Failures of a while ago are, those that led to an ejection, too. But not when nobody has answered since: then all of
+// them may be gone.
+bool host_set::forgotten(const host& h, steady_time now) const {
   constexpr auto for_a_while = std::chrono::seconds{1}, lately = std::chrono::seconds{10};
+  return time_between(last_good_, now) < lately && time_between(h.last_failed, now) >= for_a_while;
+}
+
+bool host_set::others_answer(const host& failed, std::string_view subset, steady_time now) const {
   const group* within = nullptr;
   for (const auto& g : groups_)
     if (g->which != nullptr && g->which->name == subset) within = g.get();
-  // A failure of a while ago is forgotten, but not when nobody has answered since: then all of them may be gone.
-  const bool answers = time_between(last_good_, now) < lately;
   std::size_t others = 0, called = 0;
   double failing = 0;
   for (const auto& h : hosts_) {
     const bool takes_calls = usable(h->info.state) && !h->check_failed && h->info.weight > 0;
     if (h.get() == &failed || !takes_calls || (within != nullptr && !within->has(*h))) continue;
     ++others;
-    const auto share = h->outlier.ejected ? 1 : h->failing.share();
-    const bool forgotten = share > 0.5 && answers && time_between(h->last_failed, now) >= for_a_while;
-    if (!h->failing.known() || forgotten) continue;
+    const auto share = h->failing.share();
+    if (!h->failing.known() || (share > 0.5 && forgotten(*h, now))) continue;
     ++called;
     failing += share;
   }

@@ -165,6 +165,29 @@ TEST_F(HostSet, AnEjectedHostIsTheLastResort) {
   EXPECT_EQ(set_->count().ejected, 0u);
 }
 
+// B1: a failure of a connection from before a restart, long after the others, is a single one: of a host that was ejected,
+// of one that was not, and of one that it ejects.
+TEST_F(HostSet, AFailureAfterAPauseIsJudgedAlone) {
+  for (const int before : {3, 4, 5}) {
+    make(numbered_instances(2));
+    fail_times("h00", before);
+    ASSERT_EQ(at("h00").outlier.ejected, before == 5);
+    now_ += 2s;
+    fail_times("h01", 1, good);
+    const std::vector<host_ptr> tried{host_ptr{&at("h01")}};
+    const auto fails_once_more = [&] { set_->pick({.tried = tried}, now_).value().end(bad, now_, 1ms); };
+    fails_once_more();
+    EXPECT_EQ(at("h00").outlier.ejected, before >= 4);
+    EXPECT_TRUE(set_->others_answer(at("h01"), {}, now_)) << "a single failure condemns nobody";
+    fails_once_more();
+    fails_once_more();
+    EXPECT_FALSE(set_->others_answer(at("h01"), {}, now_)) << "three in a row do";
+    now_ += 20s;
+    fails_once_more();
+    EXPECT_FALSE(set_->others_answer(at("h01"), {}, now_)) << "nobody has answered since";
+  }
+}
+
 // A12: what is told of events is code of others.
 TEST_F(HostSet, AListenerThatThrowsIsDropped) {
   make(numbered_instances(2));

@@ -145,7 +145,7 @@ class host_set {
 
   // Whether the service is well without that host, so that a failure there is a matter of the host alone: there are
   // others in the subset, and calls to them did not mostly fail. Of hosts that were not called yet, and of those that
-  // failed a while ago while the service answers, the best is thought.
+  // failed a while ago while the service answers, the best is thought, ejected or not.
   [[nodiscard]] bool others_answer(const host& failed, std::string_view subset, steady_time now) const;
 
   [[nodiscard]] const std::string& service() const noexcept { return service_; }
@@ -163,6 +163,7 @@ class host_set {
   struct group;
   void ended(host& h, call_result outcome, duration latency, steady_time now);
   void returned(host& h, steady_time now);
+  [[nodiscard]] bool forgotten(const host& h, steady_time now) const;
   void tell(host_event::kind what, const host& h, std::string_view why = {}, std::optional<ejection_cause> cause = {});
   [[nodiscard]] group* find_group(std::string_view subset);
   void rebuild(group& g, steady_time now);
