@@ -1,7 +1,9 @@
 #include <weft/resilience/policy_set.hpp>
 
+#include <weft/base/closest_name.hpp>
 #include <weft/resilience/core/spin_lock.hpp>
 #include <weft/resilience/metrics.hpp>
+#include <weft/resilience/policy_names.hpp>
 
 #include "policy_order.hpp"
 
@@ -44,25 +46,14 @@ policy_kind kind_of(std::string_view name) {
 
 namespace {
 
-// Of two words, the letters that have to be changed, left out, put in or swapped with their neighbour.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
-  for (std::size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
-  for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i)
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
-    }
-  return d[a.size()][b.size()];
+std::string meaning(std::string_view name, std::string_view meant) {
+  return "there is no policy \"" + std::string{name} + "\"; did you mean \"" + std::string{meant} + "\"?";
 }
 
 std::string missing_policy(std::string_view name, const std::vector<std::string>& there) {
+  const std::vector<std::string_view> known{there.begin(), there.end()};
+  if (const auto meant = closest_name(name, known); !meant.empty()) return meaning(name, meant);
   auto text = "there is no policy \"" + std::string{name} + "\"";
-  const auto closest = std::ranges::min_element(there, {}, [&](const auto& n) { return distance(name, n); });
-  if (closest != there.end() && distance(name, *closest) <= std::max<std::size_t>(2, name.size() / 3))
-    return text + "; did you mean \"" + *closest + "\"?";
   text += there.empty() ? "; none is configured" : "; there are: ";
   for (std::size_t i = 0; i < there.size(); ++i) text += (i > 0 ? ", " : "") + there[i];
   return text;
@@ -73,14 +64,18 @@ std::string missing_policy(std::string_view name, const std::vector<std::string>
 problems check_names(std::span<const std::string> asked, const policies& config) {
   std::vector<std::string> there;
   for (const auto& [name, p] : config.policies) there.push_back(name);
+  const auto differences = compare_names(asked, there);
   problems found;
-  for (const auto& name : asked)
-    if (!config.policies.contains(name))
-      found.push_back({"$.policies." + name, missing_policy(name, there), "name it under policies"});
-  for (const auto& name : there)
-    if (std::ranges::find(asked, name) == asked.end())
-      found.push_back({"$.policies." + name, "nothing in the program asks for it", "remove it, or correct its name",
-                       severity::warning});
+  for (const auto& [name, meant] : differences.misspelt)
+    found.push_back({"$.policies." + name, meaning(name, meant), "name it under policies"});
+  for (const auto& name : differences.missing)
+    found.push_back({"$.policies." + name, missing_policy(name, there), "name it under policies"});
+  const auto nobody_asks = [&](const std::string& name) {
+    found.push_back({"$.policies." + name, "nothing in the program asks for it", "remove it, or correct its name",
+                     severity::warning});
+  };
+  for (const auto& m : differences.misspelt) nobody_asks(m.configured);
+  for (const auto& name : differences.unused) nobody_asks(name);
   return found;
 }
 

@@ -2,6 +2,7 @@
 #include "virtual_loop.hpp"
 
 #include <weft/resilience/pipeline.hpp>
+#include <weft/resilience/policy_names.hpp>
 #include <weft/resilience/policy_set.hpp>
 
 #include <gmock/gmock.h>
@@ -56,6 +57,18 @@ TEST(PolicyNames, AreComparedWithThoseThatTheProgramAsksFor) {
   static_cast<void>(set.at("posts"));
   static_cast<void>(set.find("typo"));
   EXPECT_EQ(set.asked(), (std::vector<std::string>{"posts", "typo"}));
+}
+
+// G2: a misspelling is a name that is not there beside a similar one that nobody asks for; each belongs to one.
+TEST(PolicyNames, ArePairedByWhatWasProbablyMeant) {
+  using strings = std::vector<std::string>;
+  const auto found =
+      compare_names(strings{"posts", "prices", "stock", "orders"}, strings{"posts", "post", "price", "prise", "cart"});
+  ASSERT_EQ(found.misspelt.size(), 1u);
+  EXPECT_EQ(found.misspelt[0].asked, "prices");
+  EXPECT_EQ(found.misspelt[0].configured, "price");
+  EXPECT_EQ(found.missing, (strings{"stock", "orders"}));
+  EXPECT_EQ(found.unused, (strings{"post", "prise", "cart"}));
 }
 
 // A18: one that was asked for in vain would be "changed" and never in force.

@@ -2,6 +2,7 @@
 #include "application_impl.hpp"
 
 #include <weft/base/saturating.hpp>
+#include <weft/resilience/policy_names.hpp>
 #include <weft/runtime/guarded.hpp>
 
 #include <algorithm>
@@ -104,17 +105,17 @@ result<std::unique_ptr<core_host>> application::impl::make_host(unsigned index) 
 // The routes are made, so the names that they ask for are known. What is missing beside something similar that nobody
 // asks for is misspelt; what else is odd may be meant.
 result<> application::impl::check_policy_names() const {
-  const auto found = resilience::check_names(policies.asked(), {settings.policies});
-  for (const auto& missing : found) {
-    const auto similar = [&](const resilience::problem& unused) {
-      constexpr std::string_view prefix = "$.policies.";
-      return unused.severity == resilience::severity::warning &&
-             missing.what.contains("did you mean \"" + unused.path.substr(prefix.size()) + "\"");
-    };
-    if (missing.severity == resilience::severity::error && std::ranges::any_of(found, similar))
-      return fail(error{errc::invalid_argument, missing.what}.with_operation("policies").with_remedy(missing.remedy));
-    log.warning("configuration", {{"problem", missing.describe()}});
+  const auto asked = policies.asked();
+  std::vector<std::string> configured;
+  for (const auto& [name, policy] : settings.policies) configured.push_back(name);
+  if (const auto differences = resilience::compare_names(asked, configured); !differences.misspelt.empty()) {
+    const auto& [name, meant] = differences.misspelt.front();
+    return fail(error{errc::invalid_argument, "there is no policy \"" + name + "\"; did you mean \"" + meant + "\"?"}
+                    .with_operation("policies")
+                    .with_remedy("correct the name in the program or under policies"));
   }
+  for (const auto& odd : resilience::check_names(asked, {settings.policies}))
+    log.warning("configuration", {{"problem", odd.describe()}});
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include "config_yaml.hpp"
 
 #include <weft/base/assert.hpp>
+#include <weft/resilience/policy_names.hpp>
 
 #include <unistd.h>
 #include <algorithm>
@@ -15,7 +16,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <iterator>
 #include <system_error>
 
 namespace weft::service {
@@ -135,17 +135,13 @@ class loader {
     if (wanted.empty()) return;
     const auto* section = state_->raw.find("policies");
     const std::vector<std::string> given = section == nullptr ? std::vector<std::string>{} : section->keys;
-    std::vector<std::string> missing;
-    std::ranges::copy_if(wanted, std::back_inserter(missing),
-                         [&](const auto& name) { return std::ranges::find(given, name) == given.end(); });
-    for (const auto& name : given) {
-      if (std::ranges::find(wanted, name) != wanted.end()) continue;
-      const auto near = closest(name, missing.empty() ? wanted : missing);
-      if (near) std::erase(missing, *near);
-      add({"policies", name}, near ? "the program asks for no policy of this name; did you mean \"" + *near + "\"?"
-                                   : "the program asks for no policy of this name; it asks for " + listed(wanted));
-    }
-    for (const auto& name : missing)
+    const auto found = resilience::compare_names(wanted, given);
+    const auto nobody_asks = [&](const std::string& name, const std::string& but) {
+      add({"policies", name}, "the program asks for no policy of this name; " + but);
+    };
+    for (const auto& [asked, configured] : found.misspelt) nobody_asks(configured, "did you mean \"" + asked + "\"?");
+    for (const auto& name : found.unused) nobody_asks(name, "it asks for " + listed(wanted));
+    for (const auto& name : found.missing)
       add({"policies"},
           "the program asks for the policy \"" + name + "\"; add it, or \"" + name + ": {}\" to call without one");
   }

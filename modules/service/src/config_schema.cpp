@@ -1,6 +1,7 @@
 #include "config_schema.hpp"
 
 #include <weft/base/assert.hpp>
+#include <weft/base/closest_name.hpp>
 
 #include <algorithm>
 
@@ -19,35 +20,12 @@ std::string text_of(const json::value& object, std::string_view key) {
   return found != nullptr && found->is_string() ? std::string{found->get_string()} : std::string{};
 }
 
-std::size_t edits_between(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 }  // namespace
 
 std::optional<std::string> closest(std::string_view wanted, const std::vector<std::string>& names) {
-  std::optional<std::string> best;
-  if (wanted.size() > 100) return best;
-  std::size_t least = std::max<std::size_t>(2, wanted.size() / 3) + 1;
-  for (const auto& name : names) {
-    if (name.size() > 100) continue;
-    if (const auto edits = edits_between(wanted, name); edits < least) {
-      least = edits;
-      best = name;
-    }
-  }
-  return best;
+  const std::vector<std::string_view> known{names.begin(), names.end()};
+  const auto found = closest_name(wanted, known);
+  return found.empty() ? std::nullopt : std::optional{std::string{found}};
 }
 
 std::string setting::name() const {
