@@ -289,41 +289,4 @@ bool reader::unescape_one(const char*& at, std::string& out) {
   return true;
 }
 
-bool reader::skip_value() {
-  kind k;
-  if (!peek(k)) return false;
-  switch (k) {
-    case kind::null:
-      return read_null();
-    case kind::boolean: {
-      bool ignored;
-      return read_bool(ignored);
-    }
-    case kind::number: {
-      number ignored;
-      return read_number(ignored);
-    }
-    case kind::string: {
-      std::string_view ignored;
-      return read_text(ignored);
-    }
-    case kind::array: {
-      if (!begin_array()) return false;
-      for (step at = next_element();; at = next_element()) {
-        if (at != step::item) return at == step::end;
-        if (!skip_value()) return false;
-      }
-    }
-    case kind::object: {
-      if (!begin_object()) return false;
-      std::string_view ignored;
-      for (step at = next_member();; at = next_member()) {
-        if (at != step::item) return at == step::end;
-        if (!read_key(ignored) || !skip_value()) return false;
-      }
-    }
-  }
-  return false;
-}
-
 }  // namespace weft::json

@@ -176,6 +176,43 @@ bool reader::read_double_slow(double& out) {
   return lex_number(t, "a number") && to_double(t, out);
 }
 
+bool reader::skip_value() {
+  kind k;
+  if (!peek(k)) return false;
+  switch (k) {
+    case kind::null:
+      return read_null();
+    case kind::boolean: {
+      bool ignored;
+      return read_bool(ignored);
+    }
+    case kind::number: {  // of any size: nobody asks for its value
+      token ignored;
+      return lex_number(ignored, "a number");
+    }
+    case kind::string: {
+      std::string_view ignored;
+      return read_text(ignored);
+    }
+    case kind::array: {
+      if (!begin_array()) return false;
+      for (step at = next_element();; at = next_element()) {
+        if (at != step::item) return at == step::end;
+        if (!skip_value()) return false;
+      }
+    }
+    case kind::object: {
+      if (!begin_object()) return false;
+      std::string_view ignored;
+      for (step at = next_member();; at = next_member()) {
+        if (at != step::item) return at == step::end;
+        if (!read_key(ignored) || !skip_value()) return false;
+      }
+    }
+  }
+  return false;
+}
+
 bool reader::read_number(number& out) {
   token t;
   if (!lex_number(t, "a number")) return false;
