@@ -197,32 +197,20 @@ bool sqlite_hub::state::end_commit(commit_batch& batch) {
   return batch.outcome || !publishes.empty() || !waiting.empty() || !replays.empty();
 }
 
-// Null: all is safe already.
-task<result<std::shared_ptr<pending_commit>>> sqlite_hub::state::next_commit(loop& from, context ctx) {
+task<result<>> sqlite_hub::state::settled(loop& from, context ctx) {
   const auto self = shared_from_this();
   const auto w = std::make_shared<pending_commit>();
   w->who = std::make_shared<hub_sleeper>(from);
   {
     const guard locked{groups.lock};
-    if (safe_changes >= told_changes) co_return nullptr;
+    if (safe_changes >= told_changes) co_return result<>{};
     w->number = told_changes;
     waiting.push_back(w);
   }
   commit_wait waiting_for_it{groups, w->who};
   told(from);
   WEFT_CO_TRY_VOID(co_await waiting_for_it.end(ctx));
-  co_return w;
-}
-
-task<result<>> sqlite_hub::state::settled(loop& from, context ctx) {
-  WEFT_CO_TRY(const auto commit, co_await next_commit(from, std::move(ctx)));
-  co_return commit ? commit->outcome : result<>{};
-}
-
-task<result<>> sqlite_hub::state::noted(loop& from, context ctx) {
-  // A disk that fails keeps nobody from handling what is there.
-  WEFT_CO_TRY_VOID(co_await next_commit(from, std::move(ctx)));
-  co_return result<>{};
+  co_return w->outcome;
 }
 
 void sqlite_hub::state::end_replays(const std::vector<pending_replay_ptr>& ended, const result<>& outcome) {

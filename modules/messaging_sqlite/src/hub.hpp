@@ -13,6 +13,7 @@
 #include <deque>
 #include <unordered_map>
 
+#include "out_notes.hpp"
 #include "store.hpp"
 
 namespace weft::messaging {
@@ -90,7 +91,6 @@ struct sqlite_hub::state final : hub_record, std::enable_shared_from_this<sqlite
   void removed(const hub_group& g) override;
   void told(loop& from) override;
   task<result<>> settled(loop& from, context ctx) override;
-  task<result<>> noted(loop& from, context ctx) override;
   task<result<std::size_t>> replay(loop& from, context ctx, std::string group,
                                    std::vector<std::uint64_t> numbers) override;
 
@@ -132,19 +132,22 @@ struct sqlite_hub::state final : hub_record, std::enable_shared_from_this<sqlite
   std::atomic<const loop*> asked{nullptr};           // the last loop that asked: its request has not begun yet
   figures counted;
   id_memory ids;
+  out_notes notes;
 
  private:
   [[nodiscard]] std::unique_ptr<commit_batch> cut_batch(clock_offset now);
   [[nodiscard]] bool end_commit(commit_batch& batch);  // whether to go on
   [[nodiscard]] bool has_home(const loop& l) const;
   void ask_all_homes();
-  [[nodiscard]] task<result<std::shared_ptr<pending_commit>>> next_commit(loop& from, context ctx);
   void find_duplicates(commit_batch& batch);
   result<> load_groups();
   result<> load_letters();
   result<> load_ids();
-  result<> load_messages(clock_offset now);
-  void restore(const stored_message& m, clock_offset now);
+  // What was out when the process before this one ended, with the attempts that come next.
+  using earlier_notes = std::map<out_key, std::uint32_t>;
+  result<> load_messages(clock_offset now, const earlier_notes& earlier);
+  void restore(const stored_message& m, clock_offset now, const earlier_notes& earlier);
+  result<> take_over_notes(clock_offset now);
   // `l`: on whose thread it is; null: a pool's.
   void enter(const pending_publish& p, const loop* l);
   void refuse(const pending_publish& p);

@@ -3,7 +3,19 @@
 namespace weft::messaging {
 
 void sqlite_journal::taken(const queue_entry& e) {
-  if (e.record != 0) hub_.tell(take_message{.record = e.record, .taker = group_.id, .attempt = e.attempt});
+  if (e.record == 0) return;
+  hub_.notes.safe(hub_.safe_changes);
+  if (const auto slot = hub_.notes.begin({.record = e.record, .taker = group_.id, .next_attempt = e.attempt + 1ULL}))
+    out_.insert_or_assign(e.record, *slot);
+  hub_.tell(take_message{.record = e.record, .taker = group_.id, .attempt = e.attempt});
+}
+
+void sqlite_journal::back(std::uint64_t record, std::optional<std::uint32_t> next_attempt) {
+  const auto at = out_.find(record);
+  if (at == out_.end()) return;
+  if (next_attempt) hub_.notes.change(at->second, {.record = record, .taker = group_.id, .next_attempt = *next_attempt});
+  hub_.notes.end(at->second, hub_.told_changes);
+  out_.erase(at);
 }
 
 void sqlite_journal::changed(const queue_entry& e) {
@@ -15,10 +27,13 @@ void sqlite_journal::changed(const queue_entry& e) {
                                                            .failures = format_failures(e.failures)});
   if (e.is == queue_entry::state::delayed) c->due = e.due;
   hub_.tell(std::move(c));
+  back(e.record, e.attempt);
 }
 
 void sqlite_journal::gone(const queue_entry& e) {
-  if (e.record != 0) hub_.let_go(e.record, group_.id);
+  if (e.record == 0) return;
+  hub_.let_go(e.record, group_.id);
+  back(e.record, {});
 }
 
 void sqlite_journal::buried(const queue_entry& e, const dead_letter_entry& as) {

@@ -17,8 +17,12 @@ class sqlite_journal final : public queue_journal {
   void replayed(const dead_letter_entry& d, queue_entry& e) override;
 
  private:
+  // What was out no longer is, which the last change says.
+  void back(std::uint64_t record, std::optional<std::uint32_t> next_attempt);
+
   sqlite_hub::state& hub_;
   const hub_group& group_;
+  std::unordered_map<std::uint64_t, std::uint32_t> out_;  // slots of the notes, by record
 };
 
 }  // namespace weft::messaging

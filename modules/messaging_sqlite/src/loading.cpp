@@ -21,7 +21,23 @@ result<> sqlite_hub::state::load(loop& clock, clock_offset now) {
   WEFT_TRY_VOID(load_groups());
   WEFT_TRY_VOID(load_letters());
   if (ids.on()) WEFT_TRY_VOID(load_ids());
-  return load_messages(now);
+  WEFT_TRY(const auto earlier, notes.open(options.path, options.disk));
+  WEFT_TRY_VOID(load_messages(now, earlier));
+  return take_over_notes(now);
+}
+
+// What the notes say goes into the database first. A disk that is full, say, keeps nobody from what is there.
+result<> sqlite_hub::state::take_over_notes(clock_offset now) {
+  if (changes.empty()) return notes.clear();
+  const auto written = store->write({.changes = changes, .published = {}, .ids = {}}, now);
+  if (!written) {
+    notes.keep_earlier();
+    return {};
+  }
+  changes.clear();
+  safe_changes = told_changes;
+  anything = !publishes.empty();
+  return notes.clear();
 }
 
 result<> sqlite_hub::state::load_ids() {
@@ -66,17 +82,17 @@ result<> sqlite_hub::state::load_letters() {
   }
 }
 
-result<> sqlite_hub::state::load_messages(clock_offset now) {
+result<> sqlite_hub::state::load_messages(clock_offset now, const earlier_notes& earlier) {
   for (std::uint64_t after = 0;;) {
     WEFT_TRY(const auto stored, store->messages(after));
     if (stored.empty()) return {};
-    for (const auto& m : stored) restore(m, now);
+    for (const auto& m : stored) restore(m, now, earlier);
     after = stored.back().record;
     next_record = after + 1;
   }
 }
 
-void sqlite_hub::state::restore(const stored_message& m, clock_offset now) {
+void sqlite_hub::state::restore(const stored_message& m, clock_offset now, const earlier_notes& earlier) {
   const auto to_steady = [&](const std::optional<wall_time>& at) {
     return at ? std::optional{now.to_steady(*at)} : std::nullopt;
   };
@@ -101,6 +117,17 @@ void sqlite_hub::state::restore(const stored_message& m, clock_offset now) {
       r.redelivered = true;
       r.due = to_steady(progress->due);
       r.failures = progress->failures;
+    }
+    if (const auto out = earlier.find({m.record, group->id});
+        out != earlier.end() && (progress == nullptr || r.attempt < out->second)) {  // and it was out once more
+      r.attempt = std::max(r.attempt, out->second);
+      r.redelivered = true;
+      r.due.reset();
+      tell(std::make_unique<return_message>(return_message{.record = m.record,
+                                                           .taker = group->id,
+                                                           .attempt = r.attempt,
+                                                           .due = {},
+                                                           .failures = format_failures(r.failures)}));
     }
     group->queue->restore(std::move(r), now.wall);
   }

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
 
 #include "under_test.hpp"
@@ -126,6 +127,41 @@ TEST_F(SqliteBrokerFile, IsSharedByTheLoopsOfAProcess) {
   all.run([&](loop& on, unsigned core) {
     return core == 0 ? open_and_publish(on, brokers, url, count) : open_and_consume(on, brokers, url, count);
   });
+}
+
+// Takes as many messages as there are, and ends its process.
+[[noreturn]] void take_and_end(const std::string& path, bool publish, int status) {
+  epoll_loop l;
+  const auto hub = l.run(open_sqlite_hub(l, {.path = path})).value();
+  sqlite_broker bus{l, hub};
+  const auto c = l.run(bus.subscribe({}, {.group = "g", .patterns = {"x"}, .prefetch = 2000})).value();
+  if (publish) {
+    std::vector<outgoing> batch(1500);  // more than one mapping of the notes holds
+    for (std::size_t i = 0; i < batch.size(); ++i) batch[i].what = {.id = std::to_string(i), .topic = "x"};
+    for (const auto& each : l.run(bus.publish({}, batch)))
+      if (!each) std::_Exit(1);
+  }
+  while (c->try_next()) {
+  }
+  std::_Exit(status);
+}
+
+// F14: the kernel knows what was out, whatever the process wrote or did not write itself.
+TEST(SqliteBrokerProcess, CountsTheAttemptsOfProcessesThatEnded) {
+  const temporary_folder folder;
+  EXPECT_EXIT(take_and_end(folder.file(), true, 3), testing::ExitedWithCode(3), "");
+  EXPECT_EXIT(take_and_end(folder.file(), false, 4), testing::ExitedWithCode(4), "");
+  epoll_loop l;
+  const auto hub = l.run(open_sqlite_hub(l, {.path = folder.file()})).value();
+  sqlite_broker bus{l, hub};
+  const auto c = l.run(bus.subscribe({}, {.group = "g", .patterns = {"x"}, .prefetch = 2000})).value();
+  int count = 0;
+  while (const auto d = c->try_next()) {
+    EXPECT_EQ(d->attempt, 3u) << d->what->id;
+    EXPECT_TRUE(d->redelivered);
+    ++count;
+  }
+  EXPECT_EQ(count, 1500);
 }
 
 TEST_F(SqliteBrokerFile, IsOpenedOnceForAllWhoAskAtATime) {

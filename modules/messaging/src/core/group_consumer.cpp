@@ -28,41 +28,6 @@ class hub_waiting_place {
   bool goes_on_ = false;
 };
 
-// What was taken and is not handed out yet. If it is not in the end, nobody has seen it.
-class hub_taking {
- public:
-  explicit hub_taking(hub_consumer& c) : consumer_{c} {}
-  hub_taking(const hub_taking&) = delete;
-  hub_taking& operator=(const hub_taking&) = delete;
-  ~hub_taking() {
-    if (taken.empty()) return;
-    {
-      const guard locked{consumer_.hub_.lock};
-      auto& queue = *consumer_.group_->queue;
-      for (auto at = taken.rbegin(); at != taken.rend(); ++at) {
-        auto* e = queue.find(consumer_.in_flight_, at->tag);
-        if (e == nullptr) continue;
-        queue.undo_take(consumer_.in_flight_, *e);
-        --consumer_.held_;
-        group_hub::wake_consumer(*consumer_.group_, &consumer_.loop_);
-      }
-    }
-    consumer_.tell_record();
-  }
-  // Under the lock: those that are still out.
-  [[nodiscard]] std::vector<raw_delivery> hand_out() {
-    auto& queue = *consumer_.group_->queue;
-    std::erase_if(taken,
-                  [&](const raw_delivery& d) { return queue.find(consumer_.in_flight_, d.tag) == nullptr; });
-    return std::exchange(taken, {});
-  }
-
-  std::vector<raw_delivery> taken;
-
- private:
-  hub_consumer& consumer_;
-};
-
 hub_consumer::hub_consumer(loop& l, std::shared_ptr<void> owner, group_hub& hub, hub_group_ptr group,
                            std::uint32_t prefetch)
     : loop_{l},
@@ -111,9 +76,13 @@ std::optional<raw_delivery> hub_consumer::take() {
 }
 
 std::optional<raw_delivery> hub_consumer::try_next() {
-  if (noted()) return std::nullopt;  // what is handed out has to be written down, and that waits
-  const guard locked{hub_.lock};
-  return take();
+  std::optional<raw_delivery> got;
+  {
+    const guard locked{hub_.lock};
+    got = take();
+  }
+  tell_record();
+  return got;
 }
 
 task<result<bool>> hub_consumer::wait_for_message(const context& ctx) {
@@ -136,11 +105,6 @@ task<result<bool>> hub_consumer::wait_for_message(const context& ctx) {
 }
 
 task<result<std::optional<raw_delivery>>> hub_consumer::next(context ctx) {
-  if (noted()) {
-    WEFT_CO_TRY(auto some, co_await take_noted(std::move(ctx), 1));
-    if (some.empty()) co_return std::nullopt;
-    co_return std::move(some.front());
-  }
   WEFT_CO_TRY_VOID(ctx.check(loop_.now()));
   for (;;) {
     if (auto d = try_next()) co_return d;
@@ -149,39 +113,26 @@ task<result<std::optional<raw_delivery>>> hub_consumer::next(context ctx) {
   }
 }
 
-task<result<std::vector<raw_delivery>>> hub_consumer::next_some(context ctx) {
-  if (!noted()) return consumer::next_some(std::move(ctx));
-  return take_noted(std::move(ctx), prefetch_);
-}
-
 // Of those that were out before each goes alone: one of them may have ended its process, and the others should not
 // count that as an attempt of theirs again and again.
-task<result<std::vector<raw_delivery>>> hub_consumer::take_noted(context ctx, std::size_t limit) {
-  WEFT_CO_TRY_VOID(ctx.check(loop_.now()));
-  for (;;) {
-    hub_taking taking{*this};
-    {
-      const guard locked{hub_.lock};
-      while (taking.taken.size() < limit) {
-        const auto* front = group_->queue->front_ready();
-        const bool alone = front != nullptr && front->redelivered;
-        if (alone && !taking.taken.empty()) break;
-        auto d = take();
-        if (!d) break;
-        taking.taken.push_back(*std::move(d));
-        if (taking.taken.back().redelivered) break;
-      }
-    }
-    tell_record();
-    if (taking.taken.empty()) {
-      WEFT_CO_TRY(const bool more, co_await wait_for_message(ctx));
-      if (!more) co_return std::vector<raw_delivery>{};
-      continue;
-    }
-    WEFT_CO_TRY_VOID(co_await hub_.record->noted(loop_, ctx));
+task<result<std::vector<raw_delivery>>> hub_consumer::next_some(context ctx) {
+  if (!kept()) co_return co_await consumer::next_some(std::move(ctx));
+  std::vector<raw_delivery> some;
+  WEFT_CO_TRY(auto first, co_await next(std::move(ctx)));
+  if (!first) co_return some;
+  some.push_back(*std::move(first));
+  {
     const guard locked{hub_.lock};
-    if (auto some = taking.hand_out(); !some.empty()) co_return some;
+    while (!some.back().redelivered) {
+      const auto* front = group_->queue->front_ready();
+      if (front != nullptr && front->redelivered) break;
+      auto d = take();
+      if (!d) break;
+      some.push_back(*std::move(d));
+    }
   }
+  tell_record();
+  co_return some;
 }
 
 result<> hub_consumer::apply(queue_entry& e, settlement& how) {

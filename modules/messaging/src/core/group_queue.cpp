@@ -277,15 +277,6 @@ void group_queue::acknowledge(queue_list& list, queue_entry& e) {
   if (lane != nullptr) advance(*lane);
 }
 
-void group_queue::undo_take(queue_list& list, queue_entry& e) {
-  list.remove(e);
-  --in_flight_;
-  ++e.generation;
-  watch_expiry(e);
-  put_back(e);
-  if (journal_ != nullptr) journal_->changed(e);
-}
-
 void group_queue::retry(queue_list& list, queue_entry& e, steady_time due, attempt_counting counting, steady_time now) {
   list.remove(e);
   --in_flight_;

@@ -10,8 +10,8 @@
 // publish() returns once the messages are in the file and synced: all of a call's, or none, in one commit, which calls
 // that come at the same time share. What a consumer makes of a message is written with the next commit: when the
 // process or the machine dies before that, the message comes again. A dead letter is written before settle() returns.
-// That a message is out is written before it is handed out: one that was being handled when the process died has one
-// attempt more. So try_next() gives nothing of durable groups; next_some() takes several in one commit.
+// That a message is out is noted before it is handed out, in a file beside (`<path>-out`), without a sync: one that was
+// being handled when the process died has one attempt more, always; when the power went, if a commit came in between.
 //
 // Otherwise it does what `memory:` does, being made of the same parts: groups, order of a key, priorities, expiry,
 // delay (in the file too), dead letters, bounds. What waits is kept in memory as well, within the bounds, and handed
@@ -41,8 +41,9 @@ class hub_admin;
 
 struct sqlite_broker_options {
   std::string path;
-  blocking_disk* disk =
-      nullptr;  // keeps the file, named by `path`, as in storage::sqlite_options; else the file system
+  // Keeps the files, named by `path`, as in storage::sqlite_options; else the file system. Each file is used by one thread
+  // at a time, but another one may be used meanwhile.
+  blocking_disk* disk = nullptr;
   // Of each group, with what is delayed and in flight.
   std::size_t max_messages = 1'000'000;
   std::size_t max_bytes = 256 * 1024 * 1024;

@@ -67,7 +67,7 @@ struct hub_subscription {
   [[nodiscard]] static result<hub_subscription> read(subscription what, loop& l);
 };
 
-// Called under the hub's lock, but for the last four.
+// Called under the hub's lock, but for the last three.
 class hub_record {
  public:
   virtual ~hub_record() = default;
@@ -79,8 +79,6 @@ class hub_record {
   virtual void told(loop& from) = 0;
   // Returns when what has been told so far is safe.
   virtual task<result<>> settled(loop& from, context ctx) = 0;
-  // Returns when it has been tried to make safe what has been told so far; fails when the context ends before.
-  virtual task<result<>> noted(loop& from, context ctx) = 0;
   // What broker_admin says; returns when it is safe.
   virtual task<result<std::size_t>> replay(loop& from, context ctx, std::string group,
                                            std::vector<std::uint64_t> numbers) = 0;
@@ -176,18 +174,14 @@ class hub_consumer final : public consumer {
 
  private:
   friend class hub_waiting_place;
-  friend class hub_taking;
   // Under the lock.
   [[nodiscard]] std::optional<raw_delivery> take();
-  // Waits for one message, takes those that are there as well up to `limit`, and returns when it is kept that they are
-  // out: should their handler end the process, that was an attempt.
-  [[nodiscard]] task<result<std::vector<raw_delivery>>> take_noted(context ctx, std::size_t limit);
   [[nodiscard]] task<result<bool>> wait_for_message(const context& ctx);  // false: stopped
-  [[nodiscard]] bool noted() const noexcept { return hub_.record != nullptr && group_->journal; }
+  [[nodiscard]] bool kept() const noexcept { return hub_.record != nullptr && group_->journal; }
   result<> settle_now(delivery_tag tag, settlement& how);
   // A message that comes again does no harm, so only a dead letter waits until it is safe.
   [[nodiscard]] bool waits(const settlement& how) const noexcept {
-    return how.what == settlement::kind::dead_letter && noted();
+    return how.what == settlement::kind::dead_letter && kept();
   }
   result<> apply(queue_entry& e, settlement& how);
   void tell_record() {

@@ -140,8 +140,6 @@ class group_queue {
   // Each takes an entry in flight out of its consumer's list.
   void acknowledge(queue_list& list, queue_entry& e);
   void retry(queue_list& list, queue_entry& e, steady_time due, attempt_counting counting, steady_time now);
-  // As if it had not been taken: nobody has seen it.
-  void undo_take(queue_list& list, queue_entry& e);
   result<> bury(queue_list& list, queue_entry& e, std::string reason, dead_letter_scope scope, wall_time wall);
 
   [[nodiscard]] std::vector<dead_letter_entry> dead(std::uint64_t after, std::size_t limit) const;
