@@ -1,6 +1,7 @@
 #include <weft/messaging/core/hub_admin.hpp>
 #include <weft/messaging/core/url_limits.hpp>
 #include <weft/messaging/memory_broker.hpp>
+#include <weft/resilience/core/spin_lock.hpp>
 
 #include <stdexcept>
 

@@ -146,9 +146,10 @@ TEST(CloudEvents, RoundTripsWhateverBytes) {
 
 // F4: what is only passed on arrives as it was written.
 TEST(CloudEvents, TheDataOfAStructuredEventIsLeftAsItIs) {
-  for (const std::string data :
-       {"123456789012345678901234567890", "{\"id\": 18446744073709551616, \"pi\": 3.14159265358979323846264338327950288}",
-        "[1.10, 1e2,\n 0.30000000000000004, -0.0]", "1e400", "{\"huge\": [-1E+9999, 1e-400]}", "\"caf\\u00e9\"", "{\"b\":1,\"a\":2}", "null"}) {
+  for (const std::string data : {"123456789012345678901234567890",
+                                 "{\"id\": 18446744073709551616, \"pi\": 3.14159265358979323846264338327950288}",
+                                 "[1.10, 1e2,\n 0.30000000000000004, -0.0]", "1e400", "{\"huge\": [-1E+9999, 1e-400]}",
+                                 "\"caf\\u00e9\"", "{\"b\":1,\"a\":2}", "null"}) {
     message m{.id = "1", .topic = "t"};
     m.content_type = "application/cloudevents+json";
     m.body = R"({"specversion":"1.0","id":"1","source":"/s","type":"x", "data" :  )" + data + "  ,\"ext\":\"y\"}";

@@ -168,6 +168,7 @@ void sqlite_hub::state::end_waiting(const commit_batch& batch) {
 }
 
 bool sqlite_hub::state::end_commit(commit_batch& batch) {
+  const group_hub::wake_together all;
   if (batch.outcome) {
     safe_changes = batch.last_change;
     for (auto& each : batch.ids) ids.add(std::move(each));
@@ -223,11 +224,10 @@ void sqlite_hub::state::end_replays(const std::vector<pending_replay_ptr>& ended
 task<result<std::size_t>> sqlite_hub::state::replay(loop& from, context ctx, std::string group,
                                                     std::vector<std::uint64_t> numbers) {
   const auto self = shared_from_this();
-  const auto r = std::make_shared<pending_replay>(pending_replay{
-      .group = std::move(group),
-      .numbers = std::move(numbers),
-      .at = {.now = from.now(), .wall = from.wall_now()},
-      .who = std::make_shared<hub_sleeper>(from)});
+  const auto r = std::make_shared<pending_replay>(pending_replay{.group = std::move(group),
+                                                                 .numbers = std::move(numbers),
+                                                                 .at = {.now = from.now(), .wall = from.wall_now()},
+                                                                 .who = std::make_shared<hub_sleeper>(from)});
   {
     const guard locked{groups.lock};
     replays.push_back(r);

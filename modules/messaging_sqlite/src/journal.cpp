@@ -13,7 +13,8 @@ void sqlite_journal::taken(const queue_entry& e) {
 void sqlite_journal::back(std::uint64_t record, std::optional<std::uint32_t> next_attempt) {
   const auto at = out_.find(record);
   if (at == out_.end()) return;
-  if (next_attempt) hub_.notes.change(at->second, {.record = record, .taker = group_.id, .next_attempt = *next_attempt});
+  if (next_attempt)
+    hub_.notes.change(at->second, {.record = record, .taker = group_.id, .next_attempt = *next_attempt});
   hub_.notes.end(at->second, hub_.told_changes);
   out_.erase(at);
 }

@@ -109,8 +109,8 @@ bool out_notes::map_more() {
   static const std::vector<char> zeros(slots_at_once * note_bytes);
   const auto offset = static_cast<off_t>(slots_ * note_bytes);
   for (std::size_t done = 0; done < zeros.size();) {
-    const auto written = ::pwrite(descriptor_, zeros.data() + done, zeros.size() - done,
-                                  offset + static_cast<off_t>(done));
+    const auto written =
+        ::pwrite(descriptor_, zeros.data() + done, zeros.size() - done, offset + static_cast<off_t>(done));
     if (written <= 0) return false;
     done += static_cast<std::size_t>(written);
   }

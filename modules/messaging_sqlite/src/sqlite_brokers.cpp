@@ -1,5 +1,6 @@
 // sqlite: by URL, and one hub for each file.
 #include <weft/messaging/core/url_limits.hpp>
+#include <weft/resilience/core/spin_lock.hpp>
 #include <weft/runtime/sleep.hpp>
 
 #include <filesystem>

@@ -88,9 +88,33 @@ void group_hub::lose_everything_in_flight() {
   for (auto* c : consumers) c->lose_all(attempt_counting::counted, nullptr);
 }
 
+namespace {
+thread_local group_hub::wake_together* together = nullptr;
+}  // namespace
+
+group_hub::wake_together::wake_together() noexcept { together = this; }
+
+group_hub::wake_together::~wake_together() {
+  together = nullptr;
+  while (!who_.empty()) {
+    loop& home = who_.front()->home;
+    std::vector<std::weak_ptr<hub_sleeper>> late;
+    std::erase_if(who_, [&](const hub_sleeper_ptr& s) {
+      if (&s->home != &home) return false;
+      late.emplace_back(s);
+      return true;
+    });
+    home.post([late = std::move(late)] {
+      for (const auto& each : late)
+        if (const auto s = each.lock()) s->wake.set();
+    });
+  }
+}
+
 void group_hub::wake(const hub_sleeper_ptr& who, const loop* from) {
   if (!who) return;
   if (&who->home == from) return who->wake.set();
+  if (from == nullptr && together != nullptr) return together->who_.push_back(who);
   who->home.post([late = std::weak_ptr{who}] {
     if (const auto s = late.lock()) s->wake.set();
   });

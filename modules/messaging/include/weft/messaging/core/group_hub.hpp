@@ -4,8 +4,8 @@
 //
 // A hub that outlives its process has a `hub_record`, which is told what changes and keeps it.
 #include <weft/messaging/core/group_queue.hpp>
+#include <weft/messaging/core/hub_lock.hpp>
 #include <weft/messaging/topic_pattern.hpp>
-#include <weft/resilience/core/spin_lock.hpp>
 #include <weft/runtime/sync.hpp>
 
 #include <map>
@@ -52,7 +52,7 @@ struct hub_group {
   std::unique_ptr<queue_journal> journal;  // null: nothing is kept
   std::unique_ptr<group_queue> queue;
   std::vector<topic_pattern> patterns;
-  std::vector<idle_consumer> idle;         // in the order in which they began to wait
+  std::vector<idle_consumer> idle;          // in the order in which they began to wait
   std::vector<room_waiter_ptr> publishers;  // in that order too
   std::uint32_t consumers = 0;
   bool removed = false;  // who still holds it lets go
@@ -86,7 +86,7 @@ class hub_record {
 
 class group_hub {
  public:
-  using guard = resilience::spin_lock::guard;
+  using guard = hub_lock::guard;
   using takers = std::shared_ptr<const std::vector<hub_group_ptr>>;  // of one topic, as they are now
 
   // `record` outlives it; null: nothing is kept.
@@ -109,6 +109,19 @@ class group_hub {
   // `from` is the caller's loop; null: none. `who` may be nobody.
   static void wake(const hub_sleeper_ptr& who, const loop* from);
   static void wake_consumer(hub_group& g, const loop* from);
+  // While it lives, whom this thread wakes without a loop of its own is woken in one turn of his loop, when it ends: so
+  // that what they do next comes together, too. Under the lock.
+  class wake_together {
+   public:
+    wake_together() noexcept;
+    wake_together(const wake_together&) = delete;
+    wake_together& operator=(const wake_together&) = delete;
+    ~wake_together();
+
+   private:
+    friend class group_hub;
+    std::vector<hub_sleeper_ptr> who_;
+  };
   result<std::size_t> replay_locked(const group_queue::arrival& at, const loop* from, const std::string& group,
                                     std::vector<std::uint64_t> numbers);
 
@@ -120,7 +133,7 @@ class group_hub {
   result<std::size_t> clear(loop& l, const std::string& group);
   result<> remove_group(const std::string& group);
 
-  resilience::spin_lock lock;
+  hub_lock lock;
   const hub_limits limits;
   hub_record* const record;
   std::uint32_t epoch = 0;  // of the queues that are made now
