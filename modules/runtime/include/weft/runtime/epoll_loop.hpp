@@ -19,7 +19,7 @@ namespace weft {
 
 struct epoll_loop_options {
   std::optional<std::uint64_t> seed;  // of random(); the kernel's randomness without one
-  unsigned blocking_threads = 4;      // started when first needed
+  unsigned blocking_threads = 4;      // for calls of less than 50 ms; 60 longer ones at most run beside them
   std::size_t blocking_queue = 1024;  // beyond that many waiting calls, offload() runs the work at once, on the loop
   // Name servers as "127.0.0.1:53, [::1]:53", instead of those in /etc/resolv.conf.
   std::string dns_servers;
