@@ -52,6 +52,30 @@ struct SqliteSharing : Sqlite {
   }
 };
 
+// A4: a closure that goes on after the statement that undid its transaction writes nothing, alone or in a group.
+TEST_F(SqliteSharing, NothingOfAClosureIsKeptOnceItsTransactionIsUndone) {
+  ASSERT_TRUE(run(execute("INSERT INTO t VALUES (100)")));
+  ASSERT_TRUE(
+      run(execute("CREATE TRIGGER undo BEFORE INSERT ON t WHEN NEW.a = 13 BEGIN SELECT RAISE(ROLLBACK, 'no'); END")));
+  for (const std::string undoing : {"INSERT OR ROLLBACK INTO t VALUES (100)", "INSERT INTO t VALUES (13)"}) {
+    const auto goes_on = [&]() -> task<result<>> {
+      return db->write(context{}, [undoing](sqlite_session& s) -> result<> {
+        static_cast<void>(s.run("INSERT INTO t VALUES (1)"));
+        EXPECT_FALSE(s.run(undoing));
+        static_cast<void>(s.run("INSERT INTO t VALUES (2)"));
+        return {};
+      });
+    };
+    EXPECT_EQ(run(goes_on()).error().code(), errc::aborted);
+    EXPECT_EQ(all(), "100") << undoing;
+    std::vector<task<result<>>> calls;
+    calls.push_back(goes_on());
+    calls.push_back(goes_on());
+    for (const auto& each : at_once(std::move(calls))) EXPECT_EQ(each.error().code(), errc::aborted);
+    EXPECT_EQ(all(), "100") << undoing;
+  }
+}
+
 // C10: one caller's OR ROLLBACK undoes nothing of others.
 TEST_F(SqliteSharing, OrRollbackUndoesOnlyItsOwnCaller) {
   ASSERT_TRUE(run(execute("INSERT INTO t VALUES (100)")));

@@ -109,6 +109,8 @@ result<> sqlite_connection::control(const char* sql) {
 }
 
 result<rows> sqlite_connection::run(std::string_view sql, const parameters& values) {
+  if (only_within_ && !in_transaction())
+    return fail(errc::aborted, "the transaction ended with a statement that failed before");
   WEFT_TRY(auto* p, prepare(sql));
   WEFT_TRY_VOID(allowed(*p));
   auto bound = bind(*p, values);

@@ -35,6 +35,8 @@ class sqlite_connection final : public sqlite_session {
   void only_reading(bool only) noexcept { only_reading_ = only; }
   // While set, what would undo the whole transaction (OR ROLLBACK) is refused, for others share it.
   void shared(bool is) noexcept { shared_ = is; }
+  // While set, nothing runs once the transaction has ended, for it would be committed by itself.
+  void only_within_transaction(bool only) noexcept { only_within_ = only; }
   // Such a statement was refused since this was last asked.
   [[nodiscard]] bool met_rollback() noexcept { return std::exchange(met_rollback_, false); }
   // The device failed to write: what SQLite and the system's cache have in memory is not what the disk has. The
@@ -73,7 +75,7 @@ class sqlite_connection final : public sqlite_session {
   std::list<std::string> ages_;                         // the least recently used first
   const std::atomic<bool>* interrupt_ = nullptr;
   bool met_write_ = false, met_rollback_ = false;
-  bool only_reading_ = false, shared_ = false, sync_failed_ = false;
+  bool only_reading_ = false, shared_ = false, only_within_ = false, sync_failed_ = false;
 };
 
 }  // namespace weft::storage

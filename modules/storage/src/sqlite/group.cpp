@@ -6,10 +6,16 @@ namespace weft::storage {
 namespace {
 
 result<> call_guarded(sqlite_connection& c, sqlite_call& call) {
-  struct reading {
+  struct guard {
     sqlite_connection& connection;
-    reading(sqlite_connection& on, bool only) : connection{on} { connection.only_reading(only); }
-    ~reading() { connection.only_reading(false); }
+    guard(sqlite_connection& on, bool reading) : connection{on} {
+      connection.only_reading(reading);
+      connection.only_within_transaction(true);
+    }
+    ~guard() {
+      connection.only_reading(false);
+      connection.only_within_transaction(false);
+    }
   } within{c, call.reading};
   call.problem = nullptr;
   try {
