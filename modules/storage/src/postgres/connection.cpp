@@ -192,6 +192,7 @@ task<void> pg_connection::read_on(std::shared_ptr<pg_connection> self) {
     if (!co_await self->watched_->ready(io_direction::read)) break;
     auto* handle = self->handle_.get();
     self->took_result_ = false;
+    self->count_unread();
     const bool alive = PQconsumeInput(handle) == 1;
     self->take_results();  // of a server that went away too: it may have said why
     while (PGnotify* heard = PQnotifies(handle)) {
@@ -215,14 +216,21 @@ bool pg_connection::check_idle() {
   return !broken_;
 }
 
-// What libpq has taken from the socket so far; never less with time.
+void pg_connection::count_unread() {
+  int unread = 0;
+  if (!in_flight_.empty() && ::ioctl(PQsocket(handle_.get()), FIONREAD, &unread) == 0 && unread > 0)
+    unread_before_ += static_cast<unsigned>(unread);
+}
+
+// What libpq has taken from the socket so far; never less with time. Of a Unix socket nobody counts that. There, within
+// a message that is not complete, it is at least what was unread each time, for libpq has room for the whole message.
 std::uint64_t pg_connection::bytes_taken() const {
   const int socket = PQsocket(handle_.get());
   tcp_info info{};
   socklen_t size = sizeof info;
   int unread = 0;
   if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || ::ioctl(socket, FIONREAD, &unread) != 0)
-    return 0;
+    return unread_before_;
   return info.tcpi_bytes_received - std::min<std::uint64_t>(info.tcpi_bytes_received, static_cast<unsigned>(unread));
 }
 

@@ -121,6 +121,7 @@ class pg_connection final : public std::enable_shared_from_this<pg_connection> {
   void end(pg_unit& unit);
   void cancel(const pg_unit_ref& unit);
   [[nodiscard]] error lost(const pg_unit& unit, const error& why) const;
+  void count_unread();
   [[nodiscard]] std::uint64_t bytes_taken() const;
 
   loop& loop_;
@@ -139,6 +140,7 @@ class pg_connection final : public std::enable_shared_from_this<pg_connection> {
   std::list<std::string> ages_;
   std::vector<std::string> unused_names_;     // prepared on the server, and of no use any more
   std::uint32_t generation_ = 0;              // of names, after tables have changed
+  std::uint64_t unread_before_ = 0;           // sum of what the socket held each time before libpq read from it
   bool took_result_ = false;                  // since the last look at the socket
   std::optional<std::uint64_t> waits_since_;  // bytes taken when the message that is incomplete began, or soon after
   bool broken_ = false, proven_ = false;

@@ -133,7 +133,31 @@ TEST_F(PostgresLosses, AStatementWhoseAwaiterIsGoneIsCancelled) {
   EXPECT_TRUE(until([&] { return !sleeping(); }));
 }
 
-// A13: the bound of a result is one of memory. (Of one row libpq may gather more before anybody sees it.)
+// A13: one row that is far too large is not gathered whole, whatever the socket: the connection ends while it arrives.
+TEST_F(PostgresLosses, ALargeRowIsBoundedWhileItArrivesOverEachKindOfSocket) {
+  const auto folders = run(admin->query(context{}, "SHOW unix_socket_directories"))->scalar<std::string>().value();
+  auto local = where.url() + "&host=" + folders.substr(0, folders.find(',')) + "&port=" + std::to_string(server_port());
+  const auto begin = local.find('@') + 1;
+  local.erase(begin, local.find('/', begin) - begin);
+  std::vector<std::string> urls{where.url()};
+  if (!folders.empty()) urls.push_back(local);
+  for (const auto& url : urls) {
+    auto db = open({.url = url, .connections = 1, .result_bytes = 1UL << 20});
+    ASSERT_TRUE(db);
+    EXPECT_EQ(run(db->query(context{}, "SELECT inet_server_addr() IS NULL"))->scalar<bool>().value(), url == local);
+    EXPECT_EQ(run(db->query(context{}, "SELECT repeat('x', 1000000)")).value()[0].get<std::string>(0)->size(),
+              1'000'000u);
+    EXPECT_EQ(db->statistics().broken, 0u);
+    const auto large = run(db->query(context{}, "SELECT repeat('y', 300000000)"));
+    ASSERT_FALSE(large);
+    EXPECT_EQ(large.error().code(), errc::resource_exhausted) << large.error().describe();
+    EXPECT_EQ(large.error().limit(), limit_kind::size);
+    EXPECT_EQ(db->statistics().broken, 1u);
+    EXPECT_TRUE(run(db->query(context{}, "SELECT 1")));
+  }
+}
+
+// A13: the bound of a result is one of memory.
 TEST_F(PostgresLosses, AResultIsBoundedWhileItArrives) {
   auto db = open({.connections = 1, .result_bytes = 1UL << 20});
   const auto largest_size = [] {  // of this process so far, in kB
