@@ -36,6 +36,27 @@ std::string_view skip_to_word(std::string_view sql) {
   return sql;
 }
 
+// Whether the engines disagree about where a comment ends that stands before the first word, so that another word than
+// the one that is looked at may come first: PostgreSQL nests comments, and ends a line at a lone carriage return too.
+bool begins_ambiguously(std::string_view sql) {
+  const auto rest = skip_to_word(sql);
+  if (rest.empty()) return false;
+  const auto before = sql.substr(0, sql.size() - rest.size());
+  for (std::size_t i = 0; i < before.size();) {
+    const bool line = before.substr(i).starts_with("--"), block = before.substr(i).starts_with("/*");
+    if (!line && !block) {
+      ++i;
+      continue;
+    }
+    const auto end = std::min(before.find(line ? "\n" : "*/", i + 2), before.size());
+    const auto text = before.substr(i + 2, end - i - 2);
+    if (block && text.contains("/*")) return true;
+    if (line && text.substr(0, text.empty() ? 0 : text.size() - 1).contains('\r')) return true;
+    i = end + (line ? 1 : 2);
+  }
+  return false;
+}
+
 bool is_letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
 std::string lowered(std::string_view text) {
@@ -93,6 +114,9 @@ result<> check_statement(const statement& s) {
                                                             "abort", "savepoint", "release", "prepare"};
   const auto word = first_word(s.sql);
   if (word.empty()) return fail(errc::invalid_argument, "there is no statement");
+  if (begins_ambiguously(s.sql))
+    return fail(error{errc::invalid_argument, "the comment before the statement has another comment or line in it"}
+                    .with_remedy("take it out: engines disagree about where such a comment ends"));
   if (std::ranges::find(reserved, word) != reserved.end())
     return fail(error{errc::invalid_argument, "the statement '" + word + "' is not for users"}.with_remedy(
         "use begin(), commit() and rollback() of the library"));

@@ -37,5 +37,15 @@ TEST(SqlText, RefusesTheEndsOfTransactions) {
     EXPECT_EQ(check_statement({sql}).error().code(), errc::invalid_argument) << sql;
 }
 
+// A4: nor where the engines read a comment in different ways: in these PostgreSQL ends the transaction.
+TEST(SqlText, RefusesCommentsThatHideTheEndOfATransaction) {
+  for (const auto* sql : {"/* /* */ SELECT 1 */ COMMIT", "-- x\rCOMMIT /*\nSELECT */",
+                          "(/* a */ /* /* */ SELECT */ END", "-- x\n-- y\rCOMMIT /*\r\nSELECT */"})
+    EXPECT_EQ(check_statement({sql}).error().code(), errc::invalid_argument) << sql;
+  for (const auto* sql : {"-- x\r\nSELECT 1", "/* a */ -- b\n /**/ SELECT 1", "/* -- */ SELECT '/* /* */'",
+                          "-- /* /* \nSELECT 1", "--\nSELECT 1", "SELECT 1 -- a\r"})
+    EXPECT_TRUE(check_statement({sql})) << sql;
+}
+
 }  // namespace
 }  // namespace weft::storage
