@@ -43,7 +43,7 @@ task<result<>> registrar::add_once() {
     ~loud() { quiet.set(); }
     event& quiet;
   } under_way{quiet_};
-  in_doubt_ = true;
+  in_doubt_ = may_be_there_ = true;
   const auto add = [this] { return where_.add(context{}.with_timeout(loop_, answer_time), what_); };
   auto added = co_await guarded_await(add);
   in_doubt_ = !added && effect_of(added.error()) == prior_effect::possible && added.error().transient();
@@ -83,13 +83,14 @@ task<void> registrar::keep(context ctx) {
 }
 
 task<result<>> registrar::leave(context ctx) {
-  const auto before = state_;
   tasks_.cancel();
   static_cast<void>(co_await quiet_.wait(ctx));
   if (quiet_.is_set()) co_await tasks_.stop();  // else it ends by its own time; nothing follows it
   become(standing::left, std::nullopt);
-  if (before == standing::not_started || before == standing::left) co_return result<>{};
-  co_return co_await take_out(std::move(ctx));
+  if (!may_be_there_) co_return result<>{};
+  auto removed = co_await take_out(std::move(ctx));
+  if (removed) may_be_there_ = false;
+  co_return removed;
 }
 
 task<result<>> registrar::take_out(context ctx) {

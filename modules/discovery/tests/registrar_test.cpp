@@ -205,5 +205,19 @@ TEST_F(registrar_test, SaysWhenTheRegistryWasNotTold) {
   EXPECT_FALSE(sim.run(h, leave(self)));
 }
 
+// A19: what failed may be tried again; what was done is not done twice.
+TEST_F(registrar_test, TellsTheRegistryWhenItIsAskedAgain) {
+  self.start();
+  sim.run_for(20s);
+  where.down = true;
+  EXPECT_FALSE(sim.run(h, leave(self)));
+  EXPECT_FALSE(sim.run(h, leave(self)));
+  where.down = false;
+  EXPECT_TRUE(sim.run(h, leave(self)));
+  EXPECT_EQ(where.known, "");
+  where.down = true;
+  EXPECT_TRUE(sim.run(h, leave(self)));
+}
+
 }  // namespace
 }  // namespace weft::discovery

@@ -159,6 +159,8 @@ task<void> application::impl::serve_until_stopped(core_host& host) {
   tls.emplace(all.at(0), log, metrics);
   for (const auto& plan : plans)
     if (plan.tls) tls->add(plan.name, plan.at.tls, *plan.tls);
+  // What the registry did not hear at the drain's beginning, it may at its end.
+  drain.on_close("registry", [this](context ctx) { return registration->leave(std::move(ctx)); });
   report_ready();
   registration->start();
   (void)co_await stopping.wait(context::background());
@@ -248,9 +250,7 @@ void application::on_close(std::string name, drain_hook hook) {
   else
     impl_->close_later(std::move(name), std::move(hook));
 }
-void application::on_reload(std::function<task<void>()> hook) {
-  impl_->reload_hooks.push_back(std::move(hook));
-}
+void application::on_reload(std::function<task<void>()> hook) { impl_->reload_hooks.push_back(std::move(hook)); }
 void application::export_spans(std::function<std::unique_ptr<observe::span_sink>(weft::loop&)> make) {
   impl_->make_spans = std::move(make);
 }

@@ -80,6 +80,7 @@ void self_registration::tell(entry& e, registrar::standing now, const std::optio
 
 task<void> self_registration::take_out(entry& e, context ctx, std::string& problems) {
   const auto left = co_await e.keeper->leave(std::move(ctx));
+  e.out = left.has_value();
   if (left)
     log_.info("deregistered", {{"id", e.keeper->what().self.id}});
   else
@@ -90,7 +91,8 @@ task<void> self_registration::take_out(entry& e, context ctx, std::string& probl
 task<void> self_registration::leave(context ctx) {
   std::string problems;
   task_group leaving{loop_};
-  for (const auto& e : entries_) leaving.spawn(take_out(*e, ctx, problems));
+  for (const auto& e : entries_)
+    if (!e->out) leaving.spawn(take_out(*e, ctx, problems));
   co_await leaving.join();
   if (!problems.empty()) throw std::runtime_error{problems};
 }

@@ -19,7 +19,8 @@ class self_registration {
   void start();
   // A line of /health, without weight: a service that the registry does not know can still do its work.
   void show_in(health_checks& health);
-  // Throws when the registry could not be told; it will find out by the ttl.
+  // Throws when the registry could not be told; it will find out by the ttl. Called again, it tells what is left to
+  // tell.
   task<void> leave(context ctx);
   [[nodiscard]] bool expected() const noexcept { return !entries_.empty(); }
 
@@ -28,6 +29,7 @@ class self_registration {
     std::unique_ptr<discovery::registrar> keeper;
     std::string trouble;  // the last one that was logged
     steady_time told_at{};
+    bool out = false;
   };
   void tell(entry& e, discovery::registrar::standing now, const std::optional<error>& trouble);
   task<void> take_out(entry& e, context ctx, std::string& problems);

@@ -32,7 +32,8 @@ class registrar {
   void start();
   // Stops and takes the instance out. A registration that is under way is waited for first, so that it cannot arrive
   // after its removal; when how it ended cannot be known, the registry is asked whether the instance has come back, and
-  // told again. An error says that the registry was not told; it will learn by the ttl. Bounded by `ctx`.
+  // told again. An error says that the registry was not told; it will learn by the ttl, unless leave() is called again
+  // and succeeds. Bounded by `ctx`.
   task<result<>> leave(context ctx);
 
   [[nodiscard]] standing state() const noexcept { return state_; }
@@ -49,9 +50,10 @@ class registrar {
   registration what_;
   std::function<void(standing, const std::optional<error>&)> changed_;
   standing state_ = standing::not_started;
-  bool troubled_ = false;  // when it was told last
-  bool in_doubt_ = false;  // the last registration has no answer: it may still arrive
-  event quiet_;            // no registration is under way
+  bool troubled_ = false;      // when it was told last
+  bool may_be_there_ = false;  // the registry was told to add it, and not yet that it is gone
+  bool in_doubt_ = false;      // the last registration has no answer: it may still arrive
+  event quiet_;                // no registration is under way
   task_group tasks_;
 };
 
