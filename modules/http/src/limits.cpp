@@ -90,6 +90,10 @@ middleware limit_content(std::size_t max_bytes) {
   return detail::make_middleware("limit_content", max_bytes, content_limited, max_bytes);
 }
 
+middleware served_within(std::size_t max_body_bytes) {
+  return detail::named_middleware{"served_within", max_body_bytes, [](handler inner) { return inner; }};
+}
+
 middleware limit_time(loop& l, time_limits limits) {
   return detail::make_middleware("limit_time", time_limiter{&l, std::move(limits)}, time_limited);
 }

@@ -39,6 +39,10 @@ std::optional<std::string> pair_problem(const named_middleware& outer, const nam
   if (outer.name == "limit_content" && inner.name == "limit_content" && inner.bound > outer.bound)
     return told("never allows the " + std::to_string(inner.bound) + " bytes of the inner one, but " +
                 std::to_string(outer.bound) + "; give these routes a router without the smaller limit");
+  if (outer.name == "served_within" && inner.name == "limit_content" && inner.bound > outer.bound)
+    return "limit_content never allows its " + std::to_string(inner.bound) +
+           " bytes, since the server refuses more than " + std::to_string(outer.bound) +
+           "; raise the server's max_body_bytes, or lower this limit";
   return std::nullopt;
 }
 
@@ -47,9 +51,14 @@ std::optional<std::string> pair_problem(const named_middleware& outer, const nam
 std::optional<std::string> order_problem(const std::vector<middleware>& around) {
   for (auto inner = around.begin(); inner != around.end(); ++inner) {
     const auto* within = inner->target<named_middleware>();
-    for (auto outer = around.begin(); within != nullptr && outer != inner; ++outer)
-      if (const auto* without = outer->target<named_middleware>())
-        if (auto problem = pair_problem(*without, *within)) return problem;
+    bool inflated = false;  // what was small for the server may be large here
+    for (auto outer = inner; within != nullptr && outer != around.begin();) {
+      const auto* without = (--outer)->target<named_middleware>();
+      if (without == nullptr) continue;
+      inflated = inflated || without->name == "decompress_requests";
+      if (inflated && without->name == "served_within") continue;
+      if (auto problem = pair_problem(*without, *within)) return problem;
+    }
   }
   return std::nullopt;
 }

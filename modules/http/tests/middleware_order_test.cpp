@@ -57,6 +57,16 @@ TEST_F(MiddlewareOrder, RefusesLimitsThatDoNotHold) {
   EXPECT_NE(problem({limit_content(10), limit_content(20)}).find("never allows the 20 bytes"), std::string::npos);
 }
 
+// G4: whoever raises the limit of one route has to raise the server's.
+TEST_F(MiddlewareOrder, TellsOfLimitsBeyondTheServers) {
+  EXPECT_EQ(problem({served_within(1024), limit_content(1024)}), "");
+  EXPECT_EQ(problem({served_within(1024), instrumented(), limit_content(1025)}),
+            "router: limit_content never allows its 1025 bytes, since the server refuses more than 1024; raise the "
+            "server's max_body_bytes, or lower this limit");
+  EXPECT_EQ(problem({served_within(1024), decompress_requests(), limit_content(2048)}), "")
+      << "what is small for the server may be large here";
+}
+
 TEST_F(MiddlewareOrder, RefusesTheSameTwice) {
   EXPECT_NE(problem({instrumented(), instrumented()}), "");
   EXPECT_NE(problem({compress_responses(), compress_responses()}), "");

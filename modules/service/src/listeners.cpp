@@ -47,6 +47,10 @@ result<> core_host::make_routes(const std::vector<listener_plan>& plans) {
         return routes->as_handler();
       });
       if (!checked) return fail(std::move(checked).error().with_operation("making the routes of " + plan.name));
+      // This may be meant, since the server's limit is the operator's.
+      const auto within = guarded_call([&] { routes->check_order({http::served_within(plan.at.max_body_bytes)}); });
+      if (!within && core_.index == 0)
+        log_.warning("a limit has no effect", {{"listener", plan.name}, {"problem", within.error().message()}});
       made.handle = *std::move(checked);
     }
     routes_.push_back(std::move(made));

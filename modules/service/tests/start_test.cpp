@@ -3,7 +3,9 @@
 // weft-style: allow thread in this file: what several cores do is noted by each of them
 #include "host_fixture.hpp"
 
+#include <weft/discovery/service_client.hpp>
 #include <weft/http/instrumentation.hpp>
+#include <weft/http/limits.hpp>
 #include <weft/runtime/epoll_loop.hpp>
 
 #include <mutex>
@@ -69,6 +71,28 @@ TEST_F(start, a_hook_that_throws_ends_it_orderly) {
   EXPECT_EQ(other.run(), 1);
 }
 
+// G4: the server refuses the body before the route's own limit is looked at.
+TEST_F(start, a_limit_beyond_the_servers_is_mentioned) {
+  settings_.log = {.level = observe::log_level::warning, .format = observe::log_format::json};
+  at_.max_body_bytes = 1024;
+  const auto said = [&](std::size_t limit) {
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    {
+      application app{{.name = "one"}, settings_, at_};
+      http::router routes;
+      routes.post("/upload", [](http::request&) { return number(1); }, {http::limit_content(limit)});
+      app.serve(std::move(routes));
+      EXPECT_EQ(run(app, [](loop&, const auto&) { return nothing(); }), 0);
+    }  // which writes what its log still holds
+    return testing::internal::GetCapturedStdout() + testing::internal::GetCapturedStderr();
+  };
+  const auto beyond = said(2048);
+  EXPECT_NE(beyond.find("route POST /upload: limit_content never allows its 2048 bytes"), std::string::npos) << beyond;
+  EXPECT_NE(beyond.find("raise the server's max_body_bytes"), std::string::npos) << beyond;
+  EXPECT_EQ(said(1024).find("limit_content"), std::string::npos);
+}
+
 // A12
 TEST_F(start, routes_that_cannot_be_made_end_it_orderly) {
   for (const std::uint16_t cores : {1, 2}) {
@@ -119,6 +143,20 @@ TEST_F(start, misspelt_names_of_policies_are_refused) {
     });
     EXPECT_EQ(app.run(), 1);
   }
+}
+
+// G2: whoever asks for a policy that may be missing, and has none, is told when the client is made.
+TEST_F(start, a_client_by_a_policy_that_is_not_there_is_refused) {
+  application app{{.name = "one"}, settings_, at_};
+  app.serve([](core& on) {
+    const discovery::service_client prices{on.loop, on.registry, {.service = "prices"}, on.policies.find("typo")};
+    return http::router{};
+  });
+  app.on_ready([&](const auto&) {
+    ADD_FAILURE() << "started";
+    app.stop();
+  });
+  EXPECT_EQ(app.run(), 1);
 }
 
 // A policy that may be missing is asked for by find().

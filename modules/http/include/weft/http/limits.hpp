@@ -18,6 +18,9 @@ namespace weft::http {
 
 // Content that is longer, stated or read, is answered 413. The server's max_body_bytes holds as well.
 [[nodiscard]] middleware limit_content(std::size_t max_bytes);
+// The server's own limit. For router::check_order(), which then tells of a limit_content that never comes to bear
+// because the server refuses less; it does nothing to requests.
+[[nodiscard]] middleware served_within(std::size_t max_body_bytes);
 
 inline constexpr std::string_view timeout_header = "X-Request-Timeout-Ms";
 
