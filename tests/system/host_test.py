@@ -1,10 +1,12 @@
 """What the host does for any program, tried from outside: examples/1_hello and the market."""
+import http.server
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 import urllib.parse
 
@@ -69,6 +71,39 @@ class Host(unittest.TestCase):
         self.assertIn("users.database: holds [redacted]", said)
         status, said, _ = run(MARKET, "--config", path, "--users.database=sqlite::memory:", "--check-config")
         self.assertEqual((status, said), (0, "the configuration is fine\n"))
+
+    # A18: a configuration from a pipe is still there when SIGHUP reads it again.
+    def test_standard_input_is_configuration(self):
+        text = run(HELLO, *HERE, "--log.level=warning", "--print-config")[1]
+        done = subprocess.run([HELLO, "--config", "-", "--print-config"], input=text, capture_output=True, text=True,
+                              timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("level: warning  # standard input:", done.stdout)
+
+    # A19: a registry that did not hear of the end at the drain's beginning is told again.
+    def test_a_deregistration_that_failed_is_tried_again(self):
+        asked = []
+
+        class Registry(http.server.BaseHTTPRequestHandler):
+            def do_PUT(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                asked.append(self.path)
+                gone = [path for path in asked if "/deregister/" in path]
+                self.send_response(500 if gone and len(gone) == 1 and "/deregister/" in self.path else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry) as registry:
+            threading.Thread(target=registry.serve_forever, daemon=True).start()
+            with Program([HELLO, *HERE, "--http.port=0",
+                          f"--discovery.registry=consul://127.0.0.1:{registry.server_port}"]) as hello:
+                wait_until(lambda: any("/register" in path for path in asked))
+                self.assertEqual(hello.drain(), 0)
+            registry.shutdown()
+        self.assertEqual(len([path for path in asked if "/deregister/" in path]), 2)
 
     # G14
     def test_the_configuration_beside_the_program_is_found(self):

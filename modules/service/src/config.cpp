@@ -97,14 +97,28 @@ class loader {
     auto files = own_files(others.empty());
     files.insert(files.end(), others.begin(), others.end());
     for (const auto& file : files) {
-      const auto text = read_text_file(file, yaml_limits{}.max_bytes);
+      const auto text = read_config_file(file);
       if (!text) {
         problems_.push_back({"", "", text.error()});
         continue;
       }
-      read_yaml(file, *text);
+      read_yaml(file == "-" ? "standard input" : file, *text);
     }
-    for (const auto& [name, text] : state_->sources.texts) read_yaml(name, text);
+    for (const auto& [name, text] : state_->sources.texts)
+      if (std::ranges::find(files, name) == files.end()) read_yaml(name, text);
+  }
+
+  // What can be read but once (standard input, a pipe) becomes a text of the same name, so that reading the
+  // configuration again does not find it empty.
+  std::expected<std::string, std::string> read_config_file(const std::string& file) {
+    auto& texts = state_->sources.texts;
+    const auto named = [&](const auto& text) { return text.first == file; };
+    if (const auto known = std::ranges::find_if(texts, named); known != texts.end()) return known->second;
+    const std::string path = file == "-" ? "/dev/stdin" : file;
+    auto text = read_text_file(path, yaml_limits{}.max_bytes);
+    std::error_code unknown;
+    if (text && !std::filesystem::is_regular_file(path, unknown)) texts.emplace_back(file, *text);
+    return text;
   }
 
   // Those that are there. A file that cannot be looked at counts as being there, so that reading it says why.

@@ -17,7 +17,10 @@ namespace {
 // Text that YAML reads as itself needs no quotes.
 bool is_plain(std::string_view text) {
   static constexpr std::string_view words[] = {"true", "false", "null", "~", "yes", "no", "on", "off"};
-  if (text.empty() || std::ranges::find(words, text) != std::end(words)) return false;
+  const auto same = [&](std::string_view word) {
+    return std::ranges::equal(text, word, {}, [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+  };
+  if (text.empty() || std::ranges::any_of(words, same)) return false;
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '/' || c == '_'; };
   const auto inner = [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '.'; };
   return letter(text.front()) && std::ranges::all_of(text, inner);

@@ -11,12 +11,17 @@ namespace {
 
 constexpr std::size_t max_reference_bytes = 64 * 1024;
 constexpr std::size_t max_resolved_bytes = 4 << 20;  // of all values with references together
+constexpr std::string_view zero{"\0", 1};
 constexpr std::string_view how_to_write = "a reference is ${env:NAME} or ${file:PATH}; write $${ for a plain ${";
 
 std::expected<std::string, std::string> look_up(std::string_view reference, const config_sources& sources) {
   const auto colon = reference.find(':');
   const auto from = reference.substr(0, colon);
   const std::string name{colon == reference.npos ? "" : reference.substr(colon + 1)};
+  if (name.empty()) return std::unexpected{std::string{how_to_write}};
+  if (name.contains("${"))
+    return std::unexpected{"a reference stands within a reference, which is not looked up; " +
+                           std::string{how_to_write}};
   if (from == "env") {
     const auto found = std::ranges::find(sources.environment, name, [](const auto& pair) { return pair.first; });
     if (found == sources.environment.end())
@@ -58,6 +63,8 @@ class resolver {
       if (node.is == config_node::kind::map && (node.keys[i].contains("${env:") || node.keys[i].contains("${file:")))
         problems_.push_back({node.items[i].place.to_string(), join_path(root_, steps_),
                              "the name \"" + node.keys[i] + "\" holds a reference; references are for values"});
+      if (node.is == config_node::kind::map && node.keys[i].contains(zero))
+        problems_.push_back({node.items[i].place.to_string(), join_path(root_, steps_), "a name holds a NUL"});
       steps_.push_back(node.is == config_node::kind::map ? node.keys[i] : std::to_string(i));
       resolve(node.items[i]);
       steps_.pop_back();
@@ -66,6 +73,13 @@ class resolver {
 
  private:
   void resolve_scalar(config_node& node) {
+    expand_references(node);
+    // Addresses, paths and URLs would end there for whoever uses them, without a word.
+    if (node.text.contains(zero))
+      problems_.push_back({node.place.to_string(), join_path(root_, steps_), "holds a NUL, which no setting may have"});
+  }
+
+  void expand_references(config_node& node) {
     if (next_dollars(node.text, 0).count == 0) return;
     bool refers = false;
     auto value = expand(node.text, refers);

@@ -184,14 +184,17 @@ std::size_t character_length(std::string_view text) {
   return overlong || beyond ? 0 : length;
 }
 
-// The parser would replace them silently.
-std::optional<config_place> find_invalid_utf8(std::string_view text, const std::shared_ptr<const std::string>& name) {
+// The parser would replace what is not UTF-8 silently, and take a byte 4 for the end of the file.
+std::optional<config_problem> find_invalid(std::string_view text, const std::shared_ptr<const std::string>& name) {
   config_place at{name, 1, 1};
   while (!text.empty()) {
     const auto length = character_length(text);
-    if (length == 0) return at;
+    if (length == 0) return config_problem{at.to_string(), "", "not UTF-8"};
+    const auto first = static_cast<unsigned char>(text[0]);
+    if (first < ' ' && first != '\t' && first != '\n' && first != '\r')
+      return config_problem{at.to_string(), "", "a control character, which YAML does not allow"};
     ++at.column;
-    if (text[0] == '\n') {
+    if (first == '\n') {
       ++at.line;
       at.column = 1;
     }
@@ -207,8 +210,7 @@ std::expected<config_node, config_problem> parse_yaml(std::string_view text, std
   const auto name = std::make_shared<const std::string>(source);
   if (text.size() > limits.max_bytes)
     return std::unexpected{config_problem{*name, "", "larger than " + std::to_string(limits.max_bytes) + " bytes"}};
-  if (const auto invalid = find_invalid_utf8(text, name))
-    return std::unexpected{config_problem{invalid->to_string(), "", "not UTF-8"}};
+  if (auto invalid = find_invalid(text, name)) return std::unexpected{*std::move(invalid)};
   tree_builder builder{name, limits};
   try {
     text_stream buffer{text};

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+#include <array>
 #include <boost/describe/class.hpp>
 #include <filesystem>
 #include <fstream>
@@ -82,6 +84,35 @@ TEST(references, are_escaped_where_the_configuration_is_printed) {
   EXPECT_EQ((*service::load<settings>(again))->db.url, loaded->db.url);
 }
 
+// C12: what looks like a reference and names nothing says how to write one.
+TEST(references, without_a_name_or_within_another_say_how_they_are_written) {
+  const std::string how = "a reference is ${env:NAME} or ${file:PATH}; write $${ for a plain ${";
+  for (const auto* text : {"${}", "${env}", "${env:}", "${file:}"})
+    EXPECT_EQ(url_of(text), "x.yaml:2:8: db.url: " + how);
+  EXPECT_EQ(url_of("${env:${env:USER_NAME}}"),
+            "x.yaml:2:8: db.url: a reference stands within a reference, which is not looked up; " + how);
+}
+
+// G10, C12: an address, a path or a URL would end at it for whoever uses it.
+TEST(texts, with_a_nul_are_refused_wherever_they_come_from) {
+  const std::string what = "holds a NUL, which no setting may have";
+  EXPECT_EQ(problems("db: {url: \"a\\0b\"}"), "x.yaml:1:11: db.url: " + what);
+  EXPECT_EQ(problems("db: {tags: [a, \"\\x00\"]}"), "x.yaml:1:16: db.tags[1]: " + what);
+  EXPECT_EQ(problems("labels: {\"a\\0\": b}"), "x.yaml:1:17: labels: a name holds a NUL");
+  const auto path = testing::TempDir() + "weft_nul_secret";
+  std::ofstream{path} << std::string("a\0b", 3);
+  EXPECT_EQ(problems("db: {password: '${file:" + path + "}'}"), "x.yaml:1:16: db.password: " + what);
+}
+
+// C12: the parser takes a byte 4 for the end, and all that follows would count for nothing.
+TEST(yaml, control_characters_are_refused_rather_than_ending_the_file) {
+  EXPECT_EQ(problems("db: {url: x}\n\x04\nlabels: [nonsense"),
+            "x.yaml:2:1: a control character, which YAML does not allow");
+  EXPECT_EQ(problems(std::string("db: {url: x}\n\0", 14)),
+            "x.yaml:2:1: a control character, which YAML does not allow");
+  EXPECT_EQ(problems("db:\r\n  url: 'a\tb'\r\n"), "");
+}
+
 // A13: a short text that refers to a file again and again.
 TEST(references, are_bounded_together) {
   const auto path = testing::TempDir() + "weft_large_secret";
@@ -122,6 +153,37 @@ TEST(printed, configuration_is_refused_where_its_secrets_are_missing) {
   sources.texts = {{"printed.yaml", text}, {"secrets.yaml", "db: {password: new, replica: 'postgres://d'}"}};
   EXPECT_EQ((*service::load<settings>(sources))->db.password.reveal(), "new");
   EXPECT_EQ(problems("db: {url: '[redacted]'}"), "");
+}
+
+// G11: what YAML may read as something else than text is quoted, in whichever case it is written.
+TEST(printed, texts_that_look_like_other_things_are_read_as_they_were) {
+  config_sources sources;
+  sources.texts = {
+      {"x.yaml",
+       "labels: {a: \"NULL\", b: \"Null\", c: \"~\", d: \"True\", e: \"FALSE\", f: \"Yes\", g: \"0x10\", h: "
+       "\"\", i: \" x\", j: \"a: b # c\", \"<<\": \"null\", \"NULL\": \"*a\", l: \"&a\", m: \"!b\", n: \"- c\"}"}};
+  const auto loaded = service::load<settings>(sources).value();
+  config_sources again;
+  again.texts = {{"printed.yaml", loaded.print()}};
+  const auto read = service::load<settings>(again);
+  ASSERT_TRUE(read) << read.error().message() << "\n" << loaded.print();
+  EXPECT_EQ((*read)->labels, loaded->labels);
+}
+
+// A18: a pipe is empty when SIGHUP reads it again, and all settings would silently be the defaults.
+TEST(files, that_can_be_read_once_keep_what_they_said) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  const std::string_view text = "db: {url: piped}\n";
+  ASSERT_EQ(::write(ends[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  ::close(ends[1]);
+  const auto loaded = service::load<settings>({.files = {"/proc/self/fd/" + std::to_string(ends[0])}});
+  ASSERT_TRUE(loaded) << loaded.error().message();
+  EXPECT_EQ((*loaded)->db.url, "piped");
+  const auto again = loaded->reread();
+  ::close(ends[0]);
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ((*again)->db.url, "piped");
 }
 
 class own_file : public testing::Test {
