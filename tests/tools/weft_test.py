@@ -136,7 +136,7 @@ class Tools:
             pass
         lines = "".join('{"n":%d}\n' % n for n in range(2000))
         done = self.parsed("publish", group, "--lines", "-", "--key", "one", "--batch", "300", stdin=lines)
-        self.assertEqual(done, {"topic": group, "published": 2000, "failed_lines": []})
+        self.assertEqual(done, {"topic": group, "published": 2000, "failed_lines": [], "reasons": []})
         wait_until(lambda: self.ready(group) == 2000)  # RabbitMQ counts a little later
         done = self.weft("publish", group, "--lines", "-", "--json", stdin='1\n{"half\n3\n', status=1)
         self.assertEqual(json.loads(done.stdout), {"topic": group, "published": 1, "failed_lines": [2]})
