@@ -154,7 +154,11 @@ class loader {
       add({"policies", name}, "the program asks for no policy of this name; " + but);
     };
     for (const auto& [asked, configured] : found.misspelt) nobody_asks(configured, "did you mean \"" + asked + "\"?");
-    for (const auto& name : found.unused) nobody_asks(name, "it asks for " + listed(wanted));
+    // All that is asked for may be there, by the program's own file, and this one be misspelt in another.
+    for (const auto& name : found.unused) {
+      const auto near = closest(name, wanted);
+      nobody_asks(name, near ? "did you mean \"" + *near + "\"?" : "it asks for " + listed(wanted));
+    }
     for (const auto& name : found.missing)
       add({"policies"},
           "the program asks for the policy \"" + name + "\"; add it, or \"" + name + ": {}\" to call without one");

@@ -245,6 +245,9 @@ TEST(policies, that_the_program_asks_for_are_there_and_no_others) {
   EXPECT_EQ(told("policies:\n  prices: {}\n"),
             "x.yaml:2:3: policies: the program asks for the policy \"stock\"; add it, or \"stock: {}\" to call without "
             "one");
+  EXPECT_EQ(told("policies:\n  prices: {}\n  stock: {}\n  price: {}\n"),
+            "x.yaml:4:10: policies.price: the program asks for no policy of this name; did you mean \"prices\"?")
+      << "where the program's own file has all of them";
   EXPECT_NE(told("cores: 1").find("the program asks for the policy \"prices\""), std::string::npos);
 }
 
