@@ -42,7 +42,7 @@ result<remote_place> read_place(std::string text) {
 class remote_link {
  public:
   remote_link(loop& l, remote_place where)
-      : where_{std::move(where)}, client_{l, {.body_timeout = std::chrono::minutes{1}}} {}
+      : where_{std::move(where)}, client_{l, {.body_timeout = std::chrono::minutes{1}, .min_body_bytes_per_second = 0}} {}
 
   task<result<http::response>> send(context ctx, http::method how, std::string path, std::string content) {
     http::request r{how, where_.base + path, std::move(content)};
