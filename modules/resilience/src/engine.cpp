@@ -49,7 +49,7 @@ void engine::introduce_breakers() const {
 }
 
 call_state::~call_state() {
-  settle_breaker({.verdict = verdict::ignored}, {});
+  if (breaker.at != nullptr) settle_breaker({.verdict = verdict::ignored}, {});
   if (e.retry == nullptr) return;
   auto& budget = e.retry->as<retry_core>().budget();
   if (retrying) budget.retry_ended();

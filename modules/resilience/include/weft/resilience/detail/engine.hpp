@@ -132,9 +132,13 @@ class call_state {
   [[nodiscard]] deadline_kind kind_of_deadline(steady_time start, steady_time until) const noexcept;
   // How an attempt that was made ended, for the breaker that counts calls.
   void ended(const outcome_view& o, duration took) noexcept {
-    if (!o.local) last_view = o, last_took = took;
+    if (breaker.at != nullptr && !o.local) last_view = o, last_took = took;
   }
   // Tells that breaker; before the call returns.
+  void settle_breaker() {
+    if (breaker.at != nullptr) [[unlikely]]
+      settle_breaker(last_view, last_took);
+  }
   void settle_breaker(const outcome_view& o, duration took);
   void attempt_succeeded(const attempt& a, duration took);
   // The error with what happened, for the caller.

@@ -267,7 +267,7 @@ task<result<T>> pipeline<T>::attempts(detail::engine_ref e, context ctx, call_op
       inner.settle(view, took);
     } else {
       const auto start = call.now();
-      a.set_deadline(call.kind_of_deadline(start, inner.deadline));
+      if (inner.deadline != context::no_deadline) a.set_deadline(call.kind_of_deadline(start, inner.deadline));
       answer.reset();
       try {
         if (inner.deadline == context::no_deadline) {
@@ -303,7 +303,7 @@ task<result<T>> pipeline<T>::attempts(detail::engine_ref e, context ctx, call_op
       break;
     }
   }
-  call.settle_breaker(call.last_view, call.last_took);
+  call.settle_breaker();
   outer.settle(view, call.now() - call.started);
   if (!*answer && call.eventful()) co_return fail(call.explain(std::move(*answer).error()));
   co_return *std::move(answer);
