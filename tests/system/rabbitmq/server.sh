@@ -5,4 +5,11 @@ if [[ -z ${CI:-} ]] && ! command -v /usr/lib/rabbitmq/bin/rabbitmq-server >/dev/
   echo "RabbitMQ is not installed; ./dev services start rabbitmq does it"
   exit 0
 fi
+# Each run begins with empty data: the queues for delays of a run before, expired while the server was down, were seen to
+# refuse every message until they were deleted.
+if [[ $1 == start && -n ${WEFT_SERVICES:-} ]]; then
+  pid=""
+  read -r pid _ 2>/dev/null <"$WEFT_SERVICES/rabbitmq/pid" || true
+  [[ -n $pid ]] && kill -0 "$pid" 2>/dev/null || rm -rf "$WEFT_SERVICES/rabbitmq/data"
+fi
 exec ./dev services "$1" rabbitmq
