@@ -139,8 +139,10 @@ class Tools:
         self.assertEqual(done, {"topic": group, "published": 2000, "failed_lines": [], "reasons": []})
         wait_until(lambda: self.ready(group) == 2000)  # RabbitMQ counts a little later
         done = self.weft("publish", group, "--lines", "-", "--json", stdin='1\n{"half\n3\n', status=1)
-        self.assertEqual(json.loads(done.stdout), {"topic": group, "published": 1, "failed_lines": [2]})
-        self.assertIn("line 2: invalid_argument: the data is not JSON", done.stderr)
+        said = json.loads(done.stdout)
+        self.assertEqual((said["topic"], said["published"], said["failed_lines"]), (group, 1, [2]))
+        self.assertIn("invalid_argument: the data is not JSON", said["reasons"][0])
+        self.assertIn("the first of them line 2", json.loads(done.stderr)["error"]["message"])
 
     def ready(self, group):
         depth = self.depth(group)
