@@ -5,7 +5,7 @@ if [[ -z ${CI:-} ]] && ! command -v /usr/lib/rabbitmq/bin/rabbitmq-server >/dev/
   echo "RabbitMQ is not installed; ./dev services start rabbitmq does it"
   exit 0
 fi
-# Each run begins with empty data: the queues for delays of a run before, expired while the server was down, were seen to
+# Each run begins with empty data: after a restart the queues for delays of a run before were seen, for a cause not found, to
 # refuse every message until they were deleted.
 if [[ $1 == start && -n ${WEFT_SERVICES:-} ]]; then
   pid=""
